@@ -1,0 +1,84 @@
+// swift-tools-version: 6.3
+import PackageDescription
+
+// One settings array for every Swift target: the house has one set of rules.
+let house: [SwiftSetting] = [
+  .swiftLanguageMode(.v6),
+  .strictMemorySafety(),
+  .treatAllWarnings(as: .error),
+  .enableExperimentalFeature("Lifetimes"),
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+let package = Package(
+  name: "dpu",
+  products: [
+    .executable(name: "dpuctl", targets: ["dpuctl"])
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+  ],
+  targets: [
+    .target(name: "CShim"),
+    .systemLibrary(name: "CPcap", pkgConfig: "libpcap", providers: [.apt(["libpcap-dev"])]),
+    .target(name: "Wire", dependencies: ["CShim"], exclude: ["README.md"], swiftSettings: house),
+    .target(name: "Memory", dependencies: ["CShim"], exclude: ["README.md"], swiftSettings: house),
+    .target(name: "Rules", exclude: ["README.md"], swiftSettings: house),
+    .target(name: "Device", dependencies: ["Rules", "Memory"], exclude: ["README.md"], swiftSettings: house),
+    .target(
+      name: "Classifier", dependencies: ["Device", "Rules", "Memory", "Wire", "CShim"], exclude: ["README.md"],
+      swiftSettings: house),
+    .target(
+      name: "EmulatedDevice", dependencies: ["Device", "Rules", "Memory"], exclude: ["README.md"], swiftSettings: house),
+    .target(name: "Ports", dependencies: ["Device", "Memory", "CPcap"], exclude: ["README.md"], swiftSettings: house),
+    .target(
+      name: "Datapath", dependencies: ["Classifier", "Device", "Rules", "Memory", "Wire", "CShim"],
+      exclude: ["README.md"], swiftSettings: house),
+    .target(name: "Offload", dependencies: ["Device", "Rules"], exclude: ["README.md"], swiftSettings: house),
+    .target(
+      name: "Control",
+      dependencies: [
+        "Datapath", "Offload", "Classifier", "EmulatedDevice", "Ports", "Device", "Rules", "Memory", "Wire",
+        .product(name: "Yams", package: "Yams"),
+      ], exclude: ["README.md"], swiftSettings: house),
+    .executableTarget(
+      name: "dpuctl",
+      dependencies: [
+        "Control", "Offload", "Datapath", "EmulatedDevice", "Ports", "Device", "Rules", "Memory", "Wire",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ], exclude: ["README.md"], swiftSettings: house),
+    .executableTarget(
+      name: "properties",
+      dependencies: [
+        "Control", "Offload", "Datapath", "Classifier", "EmulatedDevice", "Ports", "Device", "Rules", "Memory", "Wire",
+      ], path: "Tools/Properties", exclude: ["README.md"], swiftSettings: house),
+    .target(name: "CBench", path: "Tools/Benchmarks/CBench"),
+    .executableTarget(
+      name: "benchmarks",
+      dependencies: [
+        "CBench", "CShim", "Control", "Offload", "Datapath", "Classifier", "EmulatedDevice", "Ports", "Device", "Rules",
+        "Memory", "Wire",
+      ], path: "Tools/Benchmarks/Runner", exclude: ["README.md"], swiftSettings: house),
+    .testTarget(name: "WireTests", dependencies: ["Wire"], swiftSettings: house),
+    .testTarget(name: "MemoryTests", dependencies: ["Memory"], swiftSettings: house),
+    .testTarget(name: "RulesTests", dependencies: ["Rules"], swiftSettings: house),
+    .testTarget(name: "DeviceTests", dependencies: ["Device", "Rules", "Memory"], swiftSettings: house),
+    .testTarget(
+      name: "ClassifierTests", dependencies: ["Classifier", "Device", "Rules", "Memory", "Wire"], swiftSettings: house),
+    .testTarget(
+      name: "EmulatedDeviceTests", dependencies: ["EmulatedDevice", "Device", "Rules", "Memory"], swiftSettings: house),
+    .testTarget(name: "PortsTests", dependencies: ["Ports", "Device", "Memory"], swiftSettings: house),
+    .testTarget(
+      name: "DatapathTests", dependencies: ["Datapath", "Classifier", "Device", "Rules", "Memory", "Wire"],
+      swiftSettings: house),
+    .testTarget(name: "OffloadTests", dependencies: ["Offload", "Device", "Rules"], swiftSettings: house),
+    .testTarget(
+      name: "ControlTests",
+      dependencies: [
+        "Control", "Datapath", "Offload", "Classifier", "EmulatedDevice", "Ports", "Device", "Rules", "Memory", "Wire",
+      ], swiftSettings: house),
+  ]
+)

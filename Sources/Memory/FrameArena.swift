@@ -1,0 +1,82 @@
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#endif
+
+/// Frame buffers of one size in one mapping, handed out and taken back by index.
+///
+/// Every buffer has `headroom` bytes in front, so that the largest outer header of this project (Geneve with 252 bytes
+/// of options over IPv6: 322 bytes) fits without a copy. One thread owns an arena.
+@safe
+public struct FrameArena: ~Copyable {
+  /// Bytes kept free in front of a fresh frame: 384, six cache lines.
+  public static let defaultHeadroom = 384
+
+  /// Bytes of one buffer, headroom included; a multiple of 64.
+  public let bufferSize: Int
+  /// Bytes in front of a fresh frame.
+  public let headroom: Int
+  /// How many buffers the arena has.
+  public let capacity: Int
+  // Owned from init to deinit; offsets are checked against capacity before they are used.
+  private let base: UnsafeMutableRawPointer
+  private var free: [UInt32]
+
+  /// Maps `capacity` buffers of `bufferSize` bytes (rounded up to 64).
+  ///
+  /// - Throws: ``ArenaError/noMemory(bytes:errno:)`` when the system has no memory for it.
+  public init(
+    capacity: Int, bufferSize: Int = 2048, headroom: Int = FrameArena.defaultHeadroom
+  ) throws(ArenaError) {
+    guard capacity > 0, capacity <= 1 << 24, bufferSize > headroom, bufferSize <= 1 << 17 else {
+      throw .badGeometry(capacity: capacity, bufferSize: bufferSize, headroom: headroom)
+    }
+    let rounded = (bufferSize + 63) & ~63
+    let bytes = rounded * capacity
+    let map = unsafe mmap(nil, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+    guard let map = unsafe map, unsafe map != MAP_FAILED else { throw .noMemory(bytes: bytes, errno: errno) }
+    self.bufferSize = rounded
+    self.headroom = headroom
+    self.capacity = capacity
+    unsafe base = map
+    free = (0..<UInt32(capacity)).reversed()
+  }
+
+  deinit { unsafe _ = munmap(base, bufferSize * capacity) }
+
+  /// How many buffers are free now.
+  public var available: Int { free.count }
+
+  /// Takes a buffer, or nil when all are out.
+  public mutating func take() -> UInt32? { free.popLast() }
+
+  /// Gives a buffer back. `index` must be one that ``take()`` gave and that was not given back since.
+  public mutating func give(_ index: UInt32) {
+    precondition(Int(index) < capacity && free.count < capacity)
+    free.append(index)
+  }
+
+  /// The whole buffer `index`, headroom included.
+  public func buffer(_ index: UInt32) -> Bytes {
+    precondition(Int(index) < capacity)
+    return unsafe Bytes(base: base + Int(index) * bufferSize, count: bufferSize)
+  }
+}
+
+/// Why an arena could not be made.
+public enum ArenaError: Error, Equatable, CustomStringConvertible {
+  /// The system had no `bytes` bytes; `errno` is its answer.
+  case noMemory(bytes: Int, errno: Int32)
+  /// A capacity of 1…16 Mi, a buffer size over the headroom and of at most 128 KiB is asked for.
+  case badGeometry(capacity: Int, bufferSize: Int, headroom: Int)
+
+  /// The sentence a user reads.
+  public var description: String {
+    switch self {
+    case .noMemory(let bytes, let errno): "no memory for a frame arena of \(bytes) bytes (errno \(errno))"
+    case .badGeometry(let capacity, let bufferSize, let headroom):
+      "a frame arena of \(capacity) buffers of \(bufferSize) bytes with \(headroom) of headroom is not possible"
+    }
+  }
+}
