@@ -25,7 +25,7 @@ public struct Outcome: Equatable, Hashable, Sendable, BitwiseCopyable {
 /// Why a frame was dropped. Every reason has a name (the case, in snake case, on every interface), a sentence and a
 /// counter.
 @frozen
-public enum DropReason: UInt8, Sendable, CaseIterable, BitwiseCopyable {
+public enum DropReason: UInt8, Error, Sendable, CaseIterable, BitwiseCopyable {
   /// A rule said drop.
   case rule = 16
   /// No rule matched and the port's default is to drop.
