@@ -1,0 +1,44 @@
+"""The house of DESIGN.md as data: who stands on which floor, and what each room may use of the world outside."""
+
+# A floor imports only floors below it. Fractions are the half floors 1a and 1b.
+FLOORS = {
+    "CShim": 0, "CPcap": 0,
+    "Wire": 1, "Memory": 1,
+    "Virtqueue": 1.1, "VhostUser": 1.2,
+    "Rules": 2, "IPsec": 2,
+    "Device": 3,
+    "Classifier": 4, "EmulatedDevice": 4, "DPDKDevice": 4, "Ports": 4, "HostInventory": 4,
+    "Datapath": 5, "Offload": 5,
+    "Control": 6,
+    "dpuctl": 7, "dpud": 7, "rte_net_dpu": 7,
+    # Tools stand beside the house and may look at all of it.
+    "CBench": 0, "properties": 8, "benchmarks": 8,
+}
+
+# What may never be reached, not even through others, though its floor is lower.
+FORBIDDEN = {
+    "EmulatedDevice": {"Wire", "Classifier", "IPsec", "Datapath"},
+}
+
+# C targets that only some rooms see.
+DOORS = {
+    "CPcap": {"Ports"},
+    "CBench": {"benchmarks"},
+}
+
+# Modules of the toolchain and the system that rooms may import. A room that is not here may import none.
+SYSTEM = {
+    "Memory": {"Glibc", "Musl", "Synchronization"},
+    "Virtqueue": {"Glibc", "Musl", "Synchronization"},
+    "Classifier": {"Synchronization"},
+    "Ports": {"Glibc", "Musl"},
+    "Control": {"Foundation", "FoundationEssentials", "Glibc", "Musl", "Yams"},
+    "dpuctl": {"Foundation", "FoundationEssentials", "Glibc", "Musl", "ArgumentParser"},
+    "dpud": {"Foundation", "FoundationEssentials", "Glibc", "Musl", "ArgumentParser"},
+    "properties": {"Foundation", "Glibc", "Musl", "Synchronization"},
+    "benchmarks": {"Foundation", "Glibc", "Musl", "Synchronization"},
+}
+TESTS_SYSTEM = {"Foundation", "Glibc", "Musl", "Synchronization", "Testing"}
+
+# Rooms whose memory a peer may write: each word is read once, by an atomic load (DESIGN.md, Distrust).
+SHARED_MEMORY = ["Memory", "Virtqueue", "VhostUser"]

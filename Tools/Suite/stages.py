@@ -1,0 +1,90 @@
+"""What Tools/test does, in order. A stage is a name, a sentence and a function that says whether it holds."""
+
+import os
+from dataclasses import dataclass
+from typing import Callable
+
+from results import TestRun, expected_skips, skip_differences
+
+PYTHON = "/usr/bin/python3"
+
+
+@dataclass
+class Stage:
+    name: str
+    what: str
+    run: Callable
+    quick: bool = False
+    # Whether the stages behind it make no sense without it.
+    needed: bool = False
+
+
+def format_lint(context):
+    paths = ["Package.swift", "Sources", "Tests", "Tools"]
+    return context.run(["swift", "format", "lint", "--strict", "--parallel", "--recursive"] + paths)
+
+
+def imports(context):
+    return context.run([context.path("Tools", "lint-imports")])
+
+
+def tools(context):
+    return context.run([PYTHON, "-m", "unittest", "discover", "-s", "Tools/Suite", "-p", "*_tests.py"], keep=[])
+
+
+def build(context):
+    return context.run(["swift", "build", "--build-tests"], keep=[])
+
+
+def unit_tests(context):
+    stream = os.path.join(context.scratch, "events.jsonl")
+    lines = []
+    good = context.run(
+        ["swift", "test", "--skip-build", "--disable-xctest", "--event-stream-output-path", stream], keep=lines)
+    if not os.path.exists(stream):
+        print("  the tests wrote no events")
+        return False
+    run = TestRun.read(stream)
+    context.results.add(run)
+    for name in run.unfinished:
+        print(f"  '{name}' began and did not end")
+    if not run.ended:
+        print("  the test process ended before its tests")
+    if run.passed == 0:
+        print("  no test ran")
+        return False
+    differences = skip_differences(run.skipped, expected_skips(context.path("Tests", "expected-skips")))
+    for line in differences:
+        print(f"  {line}")
+    print(f"  {run.passed} passed, {len(run.failed)} failed, {len(run.skipped)} skipped")
+    return good and run.ended and not run.failed and not run.unfinished and not differences
+
+
+def release_build(context):
+    return all(
+        context.run(["swift", "build", "-c", "release", "--product", product], keep=[])
+        for product in ["dpuctl", "properties", "benchmarks"])
+
+
+def properties(context):
+    return context.run([context.product("properties"), "all", "--seed", str(context.seed)])
+
+
+def fresh_properties(context):
+    return context.run([context.product("properties"), "all", "--seed", str(context.fresh), "--share", "10"])
+
+
+def benchmarks(context):
+    return context.run([context.path("Tools", "bench"), "--built", "all", "--quick"], keep=[])
+
+
+ALL = [
+    Stage("format", "every Swift file is as swift format writes it", format_lint, quick=True),
+    Stage("imports", "every import is one that the house draws", imports, quick=True),
+    Stage("tools", "the tools' own tests", tools, quick=True),
+    Stage("build", "everything builds in debug, without a warning", build, quick=True, needed=True),
+    Stage("tests", "unit tests", unit_tests, quick=True),
+    Stage("release", "the programs build in release", release_build, needed=True),
+    Stage("properties", "the property programs, with the fixed seed", properties),
+    Stage("fresh", "a tenth of the property programs, with this run's fresh seed", fresh_properties),
+]
