@@ -268,11 +268,13 @@ public struct Steps: OptionSet, Sendable, BitwiseCopyable, Hashable {
   public static let encrypt = Steps(rawValue: 128)
   /// Owed checksums were paid.
   public static let fillChecksum = Steps(rawValue: 256)
+  /// Not a step but what steps left: the frame has no Ethernet header and begins with its IP header.
+  public static let startsAtIP = Steps(rawValue: 512)
 
   /// Every step with its name, in the order of a frame's way.
   public static let names: [(step: Steps, name: String)] = [
     (.parse, "parse"), (.verifyChecksum, "verify_checksum"), (.decrypt, "decrypt"), (.decapsulate, "decapsulate"),
     (.match, "match"), (.rewrite, "rewrite"), (.encapsulate, "encapsulate"), (.encrypt, "encrypt"),
-    (.fillChecksum, "fill_checksum"),
+    (.fillChecksum, "fill_checksum"), (.startsAtIP, "starts_at_ip"),
   ]
 }

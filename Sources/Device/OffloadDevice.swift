@@ -48,11 +48,15 @@ public struct Emission: Sendable, BitwiseCopyable {
   public var frame: Frame
   /// The port it left through; for ``Outcome/up`` the port it came in through.
   public var port: UInt16
+  /// The `mark` of a frame that goes to a queue; 0 when no rule set one.
+  public var mark: UInt32
 
   /// A frame at a port.
-  public init(frame: Frame, port: UInt16) {
+  @inlinable
+  public init(frame: Frame, port: UInt16, mark: UInt32 = 0) {
     self.frame = frame
     self.port = port
+    self.mark = mark
   }
 }
 

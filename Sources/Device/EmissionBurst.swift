@@ -1,0 +1,62 @@
+public import Memory
+
+/// What came of a burst: frames with outcome and port, of another count than went in, and buffers that are free again.
+///
+/// Every frame that went in is either one of the emissions (with its own token) or its token is in the release list.
+/// Frames that were made on the way carry tokens of the data path's arena.
+@frozen
+public struct EmissionBurst: ~Copyable {
+  @usableFromInline var emissions: FlatTable<Emission>
+  @usableFromInline var tokens: FlatTable<UInt32>
+  @usableFromInline var used = 0
+  @usableFromInline var tokensUsed = 0
+
+  /// Room for `capacity` emissions and as many releases: a burst plus the number of buffers in the data path's arena is
+  /// always enough.
+  public init(capacity: Int = 1024) {
+    emissions = FlatTable(repeating: Emission(frame: Frame(), port: 0), count: capacity)
+    tokens = FlatTable(repeating: 0, count: capacity)
+  }
+
+  /// Emissions in it.
+  @inlinable public var count: Int { used }
+  /// Tokens to release in it.
+  @inlinable public var releaseCount: Int { tokensUsed }
+  /// How many emissions fit.
+  public var capacity: Int { emissions.count }
+
+  /// Adds an emission; false when there is no room.
+  @inlinable @inline(__always)
+  public mutating func append(_ emission: Emission) -> Bool {
+    guard used < emissions.count else { return false }
+    emissions[used] = emission
+    used &+= 1
+    return true
+  }
+
+  /// Adds a token whose buffer is free again; false when there is no room.
+  @inlinable @inline(__always)
+  public mutating func release(_ token: UInt32) -> Bool {
+    guard tokensUsed < tokens.count else { return false }
+    tokens[tokensUsed] = token
+    tokensUsed &+= 1
+    return true
+  }
+
+  /// The emission at `index`, 0..<``count``; outside it is the caller's bug.
+  @inlinable
+  public subscript(index: Int) -> Emission {
+    @inline(__always) _read { yield emissions[index] }
+    @inline(__always) _modify { yield &emissions[index] }
+  }
+
+  /// The token at `index` of the release list, 0..<``releaseCount``.
+  @inlinable
+  public func released(_ index: Int) -> UInt32 { tokens[index] }
+
+  /// Forgets everything. The buffers are whose they were.
+  public mutating func removeAll() {
+    used = 0
+    tokensUsed = 0
+  }
+}
