@@ -1,0 +1,45 @@
+"""The list of faults: what it must say, and that drift is found."""
+
+import os
+import tempfile
+import unittest
+
+import mutations
+
+ENTRY = "== a\nfile: Sources/Wire/A.swift\nsays: a fault\n<<<\nlet a = 1\n===\nlet a = 2\n>>>\n"
+
+
+class Lists(unittest.TestCase):
+    def test_an_entry_is_read(self):
+        (entry,) = mutations.parse("# comment\n\n" + ENTRY, "x")
+        self.assertEqual((entry.name, entry.file, entry.says, entry.room), ("a", "Sources/Wire/A.swift", "a fault", "Wire"))
+        self.assertEqual((entry.anchor, entry.replacement), ("let a = 1", "let a = 2"))
+
+    def test_a_broken_list_is_an_error_with_its_line(self):
+        for text in [ENTRY[:-4], ENTRY.replace("says: a fault\n", ""), ENTRY.replace("let a = 2", "let a = 1"),
+                     "nonsense\n", "== b\n" + ENTRY]:
+            with self.subTest(text), self.assertRaisesRegex(mutations.ListError, r"x:\d+"):
+                mutations.parse(text, "x")
+
+    def test_drift_is_found(self):
+        entries = mutations.parse(ENTRY, "x")
+        with tempfile.TemporaryDirectory() as root:
+            self.assertIn("there is no", mutations.drifted(root, entries)[0])
+            os.makedirs(os.path.join(root, "Sources/Wire"))
+            for text, problem in [("let a = 1\n", None), ("let a = 3\n", "is not there"), ("let a = 1\n" * 2, "2 times")]:
+                with open(os.path.join(root, "Sources/Wire/A.swift"), "w", encoding="utf-8") as file:
+                    file.write(text)
+                found = mutations.drifted(root, entries)
+                self.assertEqual(found == [], problem is None)
+                if problem:
+                    self.assertIn(problem, found[0])
+
+
+class TheList(unittest.TestCase):
+    def test_every_fault_of_this_project_fits_its_sources(self):
+        root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+        self.assertEqual(mutations.drifted(root, mutations.load(os.path.join(root, "Tools", "Mutations"))), [])
+
+
+if __name__ == "__main__":
+    unittest.main()
