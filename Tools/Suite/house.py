@@ -12,7 +12,7 @@ FLOORS = {
     "Control": 6,
     "dpuctl": 7, "dpud": 7, "rte_net_dpu": 7,
     # Tools stand beside the house and may look at all of it.
-    "CBench": 0, "properties": 8, "benchmarks": 8,
+    "CBench": 0, "CCounting": 0, "properties": 8, "benchmarks": 8,
 }
 
 # What may never be reached, not even through others, though its floor is lower.
@@ -24,6 +24,7 @@ FORBIDDEN = {
 DOORS = {
     "CPcap": {"Ports"},
     "CBench": {"benchmarks"},
+    "CCounting": {"properties"},
 }
 
 # Modules of the toolchain and the system that rooms may import. A room that is not here may import none.
