@@ -36,7 +36,7 @@ let package = Package(
     .target(name: "Ports", dependencies: ["Device", "Memory", "CPcap"], exclude: ["README.md"], swiftSettings: house),
     .target(
       name: "Datapath", dependencies: ["Classifier", "Device", "Rules", "Memory", "Wire", "CShim"],
-      exclude: ["README.md"], swiftSettings: house),
+      exclude: ["README.md", "Frames/README.md"], swiftSettings: house),
     .target(name: "Offload", dependencies: ["Device", "Rules"], exclude: ["README.md"], swiftSettings: house),
     .target(
       name: "Control",
