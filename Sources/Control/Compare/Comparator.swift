@@ -121,7 +121,8 @@ public struct Comparator {
       let rule = result.rule == 0 ? "no rule" : "rule \(result.rule)"
       switch result.fate {
       case .forwarded(let port): return "\(result.bytes.count) bytes out of \(names(port)) (\(rule))"
-      case .delivered(let queue, let mark): return "\(result.bytes.count) bytes to queue \(queue) mark \(mark) (\(rule))"
+      case .delivered(let queue, let mark):
+        return "\(result.bytes.count) bytes to queue \(queue) mark \(mark) (\(rule))"
       case .dropped(let reason): return "drop \(reason.name) (\(rule))"
       }
     }.joined(separator: " + ")

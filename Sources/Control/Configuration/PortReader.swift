@@ -28,7 +28,9 @@ extension Configuration {
       guard !name.isEmpty, !name.contains(where: { $0 == "=" || $0.isWhitespace }) else {
         throw nameValue.error("a port's name has no spaces and no '='")
       }
-      guard !ports.contains(where: { $0.name == name }) else { throw nameValue.error("the name '\(name)' stands twice") }
+      guard !ports.contains(where: { $0.name == name }) else {
+        throw nameValue.error("the name '\(name)' stands twice")
+      }
       guard !ports.contains(where: { $0.port.id == id }) else { throw entry.error("the id \(id) stands twice") }
       ports.append(NamedPort(name: name, port: port))
     }
