@@ -88,7 +88,8 @@ public struct RandomConfiguration {
         let words = random.below(4)
         let type = random.value(UInt8.self)
         if type & 0x80 != 0 { tunnel.flags |= 0x40 }
-        tunnel.options += be(random.pick([0x0102, 0x0108, 0x014b, 0xfff1])) + [type, UInt8(words)]
+        let optionClass: UInt16 = random.pick([0x0102, 0x0108, 0x014b, 0xfff1])
+        tunnel.options += be(optionClass) + [type, UInt8(words)]
         tunnel.options += random.bytes(words * 4)
       }
     }
