@@ -42,6 +42,9 @@ public struct YAMLValue {
     }
   }
 
+  /// The 1-based line the value stands on; 0 when it is not known.
+  var line: Int { node.mark?.line ?? 0 }
+
   /// An error at this value.
   public func error(_ message: String) -> YAMLError {
     let place = path.isEmpty ? message : "\(path): \(message)"
