@@ -1,5 +1,6 @@
 import Device
 import Rules
+import Wire
 
 // One reader a section of the document, each beside the words it knows.
 
@@ -63,7 +64,9 @@ extension Configuration {
     }
     if let vlan = map.optional("vxlan_inner_vlan") { endpoint.acceptsVXLANInnerVLAN = try vlan.choice(accept) }
     if let list = map.optional("known_critical_options") {
-      for entry in try list.list() {
+      let most = ParseOptions.mostCriticalOptions
+      for (index, entry) in try list.list().enumerated() {
+        guard index < most else { throw entry.error("more than \(most) known critical options") }
         var option = try entry.map()
         let optionClass = UInt32(try option.required("class").integer(0...0xffff))
         let type = UInt32(try option.required("type").integer(0x80...0xff))
