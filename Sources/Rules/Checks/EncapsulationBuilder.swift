@@ -85,6 +85,9 @@ struct HeaderShape {
   var kind = TunnelKind.none
   var isIPv6 = false
 
+  /// Bytes of Geneve options; the header's length field can say 252.
+  private var options = 0
+
   init(_ items: [Item]) throws(EncapsulationError) {
     guard case .eth? = items.first else { throw .init(index: 0, "a header template begins with `eth`") }
     var layer = 0
@@ -104,7 +107,10 @@ struct HeaderShape {
         (wants, becomes) = ([1], 2)
       case .udp: (wants, becomes) = ([2], 3)
       case .geneve: (wants, becomes, kind) = ([3], 4, .geneve)
-      case .geneveOption: (wants, becomes) = ([4], 4)
+      case .geneveOption(let option):
+        options += 4 + 4 * Int(option.length)
+        guard options <= 252 else { throw .init(index: index, "more than 252 bytes of Geneve options") }
+        (wants, becomes) = ([4], 4)
       case .vxlan: (wants, becomes, kind) = ([3], 5, .vxlan)
       case .gre: (wants, becomes, kind) = ([2], 6, .gre)
       case .greKey: (wants, becomes) = ([6], 5)

@@ -6,6 +6,7 @@ struct PatternCheck {
   private var layer = Layer.port
   private var tags = 0
   private var isInner = false
+  private var hasKey = false
   private var network: Item?
   private var transport: Item?
   private var tunnel: Item?
@@ -39,6 +40,8 @@ struct PatternCheck {
         throw RuleError(.item(index), "`geneve-opt` stands behind `geneve`")
       }
     case .greKey:
+      guard !hasKey else { throw RuleError(.item(index), "one GRE header has one key") }
+      hasKey = true
       guard layer == .tunnel, case .gre? = tunnel else {
         throw RuleError(.item(index), "`gre_key` stands behind `gre`")
       }
