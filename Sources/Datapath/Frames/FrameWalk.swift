@@ -31,7 +31,7 @@ struct NetworkLayer: BitwiseCopyable {
   var isFragment = false
   /// A fragment other than the first: no transport header is in it.
   var isLaterFragment = false
-  /// Offset of IPv6's fragment header, atomic ones included; 0 without.
+  /// Offset of IPv6's fragment header, the last one when all are atomic; 0 without.
   var fragmentHeader = 0
   /// Offset of the byte that holds the type of the header at `l4` (for IPv6 fragments: of the fragment header).
   var typeField = 0
@@ -86,7 +86,7 @@ struct NetworkLayer: BitwiseCopyable {
       case 43: routing(bytes, at, length)
       case 51: isAuthenticated = true
       case 44:
-        fragmentHeader = at
+        if !isFragment { fragmentHeader = at }
         let field = bytes.u16(at &+ 2)
         if field & 0xfff9 != 0 { isFragment = true }
         if field & 0xfff8 != 0 {
