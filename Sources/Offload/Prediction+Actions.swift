@@ -1,0 +1,186 @@
+import Device
+import Rules
+
+extension Prediction {
+  /// The first of `count` actions that the device does not do (V6, 4 to 6).
+  func actionsRefusal(_ rule: Rule, count: Int) -> Refusal? {
+    var decapsulated = false
+    var touched = false
+    for (index, action) in rule.actions.prefix(count).enumerated() {
+      if let refusal = actionRefusal(action, index: index, rule: rule, decapsulated: decapsulated, depth: 0) {
+        return refusal
+      }
+      switch resolved(action) {
+      case .rawDecap, .vxlanDecap, .nvgreDecap:
+        decapsulated = true
+        touched = true
+      case .rawEncap, .vxlanEncap, .nvgreEncap, .set, .decTTL, .popVLAN, .pushVLAN: touched = true
+      case .jump where touched && !abilities.frame.contains(.resumePoint):
+        return Refusal(.noResumePoint, index: index, isAction: true)
+      default: break
+      }
+    }
+    for (index, action) in rule.actions.enumerated() where count > 0 && index >= count {
+      switch resolved(action) {
+      case .count, .age:
+        if let refusal = actionRefusal(action, index: index, rule: rule, decapsulated: decapsulated, depth: 0) {
+          return refusal
+        }
+      default: break
+      }
+    }
+    if count > 0, count < rule.actions.count, !abilities.frame.contains(.resumePoint) {
+      return Refusal(.noResumePoint, index: count, isAction: true)
+    }
+    return nil
+  }
+
+  /// The action behind an indirect one.
+  func resolved(_ action: Action) -> Action {
+    guard case .indirect(let id) = action, let inner = overlay.indirectActions[id] else { return action }
+    return inner
+  }
+
+  private func actionRefusal(
+    _ action: Action, index: Int, rule: Rule, decapsulated: Bool, depth: Int
+  ) -> Refusal? {
+    func need(_ ability: ActionAbilities) -> Refusal? {
+      abilities.actions.contains(ability) ? nil : Refusal(.actionUnsupported, index: index, isAction: true)
+    }
+    switch action {
+    case .count: return need(.count)
+    case .mark: return need(.mark)
+    case .age: return need(.age)
+    case .queue, .portRepresentor: return need(.queue)
+    case .rss: return need(.rss)
+    case .drop: return need(.drop)
+    case .portID, .representedPort: return need(.port)
+    case .decTTL: return need(.setTTL)
+    case .popVLAN: return need(.popVLAN)
+    case .pushVLAN: return need(.pushVLAN)
+    case .set(let field): return need(field.ability)
+    case .vxlanDecap: return need(.decapVXLAN)
+    case .nvgreDecap: return need(.decapNVGRE)
+    case .rawDecap(let number):
+      switch overlay.decapsulations[number] {
+      case .none, .tunnel(.none): return Refusal(.templateMalformed, index: index, isAction: true)
+      case .ethernet: return need(.decapEthernet)
+      case .tunnel(.geneve): return need(.decapGeneve)
+      case .tunnel(.vxlan): return need(.decapVXLAN)
+      case .tunnel(.gre): return need(.decapGRE)
+      case .tunnel(.nvgre): return need(.decapNVGRE)
+      }
+    case .rawEncap(let number), .vxlanEncap(let number), .nvgreEncap(let number):
+      guard let template = overlay.encapsulations[number] else {
+        return Refusal(.templateMalformed, index: index, isAction: true)
+      }
+      return encapsulationRefusal(template, index: index, rule: rule, decapsulated: decapsulated)
+    case .jump(let group):
+      if let refusal = need(.jump) { return refusal }
+      guard group < abilities.groups else {
+        return Refusal(
+          .groupRange, index: index, isAction: true, limit: Int(abilities.groups), wanted: Int(clamping: group))
+      }
+      return nil
+    case .sample(_, let number):
+      if let refusal = need(.sample) { return refusal }
+      guard depth == 0, let list = overlay.sampleActions[number] else {
+        return Refusal(.invalid, index: index, isAction: true)
+      }
+      for copy in list {
+        if let refusal = actionRefusal(copy, index: index, rule: rule, decapsulated: decapsulated, depth: 1) {
+          return refusal
+        }
+      }
+      return nil
+    case .indirect(let id):
+      if let refusal = need(.indirect) { return refusal }
+      guard let inner = overlay.indirectActions[id], inner != .indirect(id: id), depth < 2 else {
+        return Refusal(.invalid, index: index, isAction: true)
+      }
+      if case .indirect = inner { return Refusal(.invalid, index: index, isAction: true) }
+      return actionRefusal(inner, index: index, rule: rule, decapsulated: decapsulated, depth: depth)
+    }
+  }
+
+  private func encapsulationRefusal(
+    _ template: Encapsulation, index: Int, rule: Rule, decapsulated: Bool
+  ) -> Refusal? {
+    func refuse(_ reason: RefusalReason, limit: Int = -1, wanted: Int = -1) -> Refusal {
+      Refusal(reason, index: index, isAction: true, limit: limit, wanted: wanted)
+    }
+    guard abilities.actions.contains(template.kind.encapsulationAbility) else { return refuse(.actionUnsupported) }
+    if template.header.count > Int(abilities.largestHeader) {
+      return refuse(.headerTooLarge, limit: Int(abilities.largestHeader), wanted: template.header.count)
+    }
+    guard template.isSound else { return refuse(.templateMalformed) }
+    guard template.kind != .none else { return nil }
+    let frame = abilities.frame, policy = template.policy
+    if policy.ttl == .fixed, template.timeToLive == 0 { return refuse(.templateTTL) }
+    if let announced = template.announcedOptionWords, announced * 4 != template.optionBytes {
+      return refuse(.templateOptionLength, limit: template.optionBytes / 4, wanted: announced)
+    }
+    if policy.ecn == .copy, !frame.contains(.ecnCopy), !rule.pinsInnerECN(decapsulated: decapsulated) {
+      return refuse(.ecnCopy)
+    }
+    if policy.dscp == .copy, !frame.contains(.dscpCopy) { return refuse(.dscpCopy) }
+    if policy.ttl == .copy, !frame.contains(.ttlCopy) { return refuse(.ttlCopy) }
+    if policy.df == .copy, !template.isIPv6, !frame.contains(.dfCopy) { return refuse(.dfCopy) }
+    if template.hasUDP {
+      let checksum: FrameAbilities = template.isIPv6 ? .udpChecksumIPv6 : .udpChecksumIPv4
+      if policy.udpChecksum == .on, !frame.contains(checksum) { return refuse(.outerUDPChecksum) }
+      if template.sourcePort == 0, !frame.contains(.entropy) { return refuse(.entropy) }
+    }
+    if !frame.contains(.fixesLengths) { return refuse(.fixesLengths) }
+    return nil
+  }
+}
+
+extension Rule {
+  /// Whether the match fixes the ECN bits of the packet that an encapsulation puts inside.
+  func pinsInnerECN(decapsulated: Bool) -> Bool {
+    let tunnel = pattern.firstIndex { $0.isTunnel } ?? pattern.count
+    let outer = pattern[..<tunnel], inner = pattern[tunnel...]
+    guard decapsulated else { return outer.contains { $0.ecn != nil } }
+    return inner.contains { $0.ecn != nil } && outer.contains { $0.ecn == 0 }
+  }
+}
+
+extension Item {
+  /// The ECN value that an IP item fixes.
+  var ecn: UInt8? {
+    switch self {
+    case .ipv4(let item) where item.tos.mask & 3 == 3: item.tos.spec & 3
+    case .ipv6(let item) where item.tc.mask & 3 == 3: item.tc.spec & 3
+    default: nil
+    }
+  }
+}
+
+extension SetField {
+  /// The ability that sets the field.
+  var ability: ActionAbilities {
+    switch self {
+    case .macSource, .macDestination: .setMAC
+    case .ipv4Source, .ipv4Destination: .setIPv4
+    case .ipv6Source, .ipv6Destination: .setIPv6
+    case .l4Source, .l4Destination: .setL4
+    case .ttl: .setTTL
+    case .ipv4DSCP, .ipv6DSCP: .setDSCP
+    case .vlanID, .vlanPriority: .pushVLAN
+    }
+  }
+}
+
+extension TunnelKind {
+  /// The ability that puts such a header in front.
+  var encapsulationAbility: ActionAbilities {
+    switch self {
+    case .none: .encapEthernet
+    case .geneve: .encapGeneve
+    case .vxlan: .encapVXLAN
+    case .gre: .encapGRE
+    case .nvgre: .encapNVGRE
+    }
+  }
+}

@@ -1,0 +1,1 @@
+// Removed by the room's first real test.
