@@ -3,22 +3,23 @@
 /// Reason for `unsafe`: a checked `RawSpan` costs the parser a tenth of its speed. Every caller compares offset and
 /// width with the length first; `HeaderStackTests` holds it against a parser over `[UInt8]`, libFuzzer against the views.
 @unsafe @frozen @usableFromInline
-struct Unchecked {
-  @usableFromInline let base: UnsafeRawPointer
+struct Unchecked: ~Escapable {
+  @usableFromInline let bytes: RawSpan
+
+  @_lifetime(copy bytes)
+  @inlinable @inline(__always)
+  init(_ bytes: RawSpan) { unsafe self.bytes = bytes }
 
   @inlinable @inline(__always)
-  init(_ base: UnsafeRawPointer) { unsafe self.base = unsafe base }
-
-  @inlinable @inline(__always)
-  func u8(_ offset: Int) -> UInt8 { unsafe base.load(fromByteOffset: offset, as: UInt8.self) }
+  func u8(_ offset: Int) -> UInt8 { unsafe bytes.unsafeLoad(fromUncheckedByteOffset: offset, as: UInt8.self) }
 
   @inlinable @inline(__always)
   func u16(_ offset: Int) -> UInt16 {
-    unsafe UInt16(bigEndian: base.loadUnaligned(fromByteOffset: offset, as: UInt16.self))
+    unsafe UInt16(bigEndian: bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: offset, as: UInt16.self))
   }
 
   @inlinable @inline(__always)
   func u32(_ offset: Int) -> UInt32 {
-    unsafe UInt32(bigEndian: base.loadUnaligned(fromByteOffset: offset, as: UInt32.self))
+    unsafe UInt32(bigEndian: bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: offset, as: UInt32.self))
   }
 }

@@ -1,0 +1,2 @@
+// The same C, built by gcc.
+#include "../CBench/wire_parse.c"

@@ -1,0 +1,2 @@
+/// What Wire measures.
+let wireBenches: [Bench] = [wireParseBench]
