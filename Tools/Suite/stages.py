@@ -28,8 +28,12 @@ def imports(context):
     return context.run([context.path("Tools", "lint-imports")])
 
 
+def sources(context):
+    return context.run([context.path("Tools", "lint-sources")])
+
+
 def tools(context):
-    return context.run([PYTHON, "-m", "unittest", "discover", "-s", "Tools/Suite", "-p", "*_tests.py"], keep=[])
+    return context.run([PYTHON, "-B", "-m", "unittest", "discover", "-s", "Tools/Suite", "-p", "*_tests.py"], keep=[])
 
 
 def build(context):
@@ -81,6 +85,7 @@ def benchmarks(context):
 ALL = [
     Stage("format", "every Swift file is as swift format writes it", format_lint, quick=True),
     Stage("imports", "every import is one that the house draws", imports, quick=True),
+    Stage("sources", "house rules: traps, places of unsafe, promises that a test holds", sources, quick=True),
     Stage("tools", "the tools' own tests", tools, quick=True),
     Stage("build", "everything builds in debug, without a warning", build, quick=True, needed=True),
     Stage("tests", "unit tests", unit_tests, quick=True),

@@ -20,25 +20,30 @@ public struct YAMLValue {
       throw YAMLError(file: file, line: 0, column: 0, message: "the document is empty")
     }
     let value = YAMLValue(node: node, file: file, path: "")
-    try value.checkDepth(0)
+    var count = 0
+    try value.checkSize(0, &count)
     return value
   }
 
-  private func checkDepth(_ depth: Int) throws(YAMLError) {
+  /// Bounds what aliases can unfold to: a document of a few lines can name billions of values.
+  private func checkSize(_ depth: Int, _ count: inout Int) throws(YAMLError) {
+    count += 1
     guard depth < 64 else { throw error("nested more than 64 levels deep") }
-    // An anchor is met before its first alias: refusing it here refuses documents that grow when they are expanded.
-    guard node.anchor == nil else { throw error("anchors and aliases are not taken here") }
+    guard count < 1_000_000 else { throw error("more than a million values (aliases unfold to too much)") }
     switch node {
     case .mapping(let map):
       for (key, value) in map {
-        try YAMLValue(node: key, file: file, path: path).checkDepth(depth + 1)
-        try YAMLValue(node: value, file: file, path: path).checkDepth(depth + 1)
+        try YAMLValue(node: key, file: file, path: path).checkSize(depth + 1, &count)
+        try YAMLValue(node: value, file: file, path: path).checkSize(depth + 1, &count)
       }
     case .sequence(let list):
-      for value in list { try YAMLValue(node: value, file: file, path: path).checkDepth(depth + 1) }
+      for value in list { try YAMLValue(node: value, file: file, path: path).checkSize(depth + 1, &count) }
     default: break
     }
   }
+
+  /// The 1-based line the value stands on; 0 when it is not known.
+  var line: Int { node.mark?.line ?? 0 }
 
   /// An error at this value.
   public func error(_ message: String) -> YAMLError {

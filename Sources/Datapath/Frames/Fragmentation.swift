@@ -22,14 +22,12 @@ public struct Fragmenter: BitwiseCopyable, Sendable {
 
   /// Looks at `frame`, paying the checksum it owes, if any: a fragment carries no debts.
   ///
-  /// - Parameters:
-  ///   - size: the L3 length that no piece may be over, in bytes.
-  ///   - l3: offset of the IPv4 header; nil looks for it behind Ethernet. 0 is a frame that begins with IP.
+  /// - Parameter size: the L3 length that no piece may be over, in bytes.
   /// - Throws: ``DropReason/tooBig`` when the packet must not (DF, segmentation owed, not IPv4) or cannot be cut (not even 8 bytes of data
   ///   fit); ``DropReason/malformedDebt``; ``DropReason/fragmentMalformed`` when an offset would pass 65,535.
-  public init(_ frame: Frame, size: Int, l3: Int? = nil) throws(DropReason) {
+  public init(_ frame: Frame, size: Int) throws(DropReason) {
     let bytes = frame.bytes
-    guard let at = l3 ?? FrameWalk.networkOffset(bytes, limit: bytes.count),
+    guard let at = FrameWalk.networkOffset(frame),
       let layer = NetworkLayer(bytes, at: at, limit: bytes.count), !layer.isIPv6,
       frame.owed.isDisjoint(with: [.tcpSegmentation, .udpSegmentation])
     else { throw .tooBig }

@@ -1,4 +1,5 @@
 import Memory
+import Wire
 
 /// Ones-complement sums over parts of a frame, on top of Wire's kernel. Sums are folded to 16 bits and not
 /// complemented.
@@ -6,33 +7,16 @@ enum FrameSum {
   /// The sum of the bytes `start..<end`, the first of them being the high half of a word.
   @inline(__always)
   static func range(_ bytes: Bytes, _ start: Int, _ end: Int) -> UInt16 {
-    var at = start
-    var sum: UInt64 = 0
-    while at &+ 4 <= end {
-      sum &+= UInt64(bytes.u32(at))
-      at &+= 4
-    }
-    if at &+ 2 <= end {
-      sum &+= UInt64(bytes.u16(at))
-      at &+= 2
-    }
-    if at < end { sum &+= UInt64(bytes[at]) << 8 }
-    return fold(sum)
+    InternetChecksum.sum(bytes.slice(start, count: end &- start).span)
   }
 
   /// `sum` with its carries added in.
   @inline(__always)
-  static func fold(_ sum: UInt64) -> UInt16 {
-    var value = (sum & 0xffff_ffff) &+ (sum >> 32)
-    value = (value & 0xffff) &+ (value >> 16)
-    value = (value & 0xffff) &+ (value >> 16)
-    value = (value & 0xffff) &+ (value >> 16)
-    return UInt16(truncatingIfNeeded: value)
-  }
+  static func fold(_ sum: UInt64) -> UInt16 { InternetChecksum.fold(sum) }
 
   /// The ones-complement sum of two.
   @inline(__always)
-  static func add(_ left: UInt16, _ right: UInt16) -> UInt16 { fold(UInt64(left) &+ UInt64(right)) }
+  static func add(_ left: UInt16, _ right: UInt16) -> UInt16 { InternetChecksum.add(left, right) }
 
   /// The sum of `start..<end` as part of a region that began at `origin`: at an odd distance its bytes stand in the
   /// other halves of the words (RFC 1071 section 2.B).
@@ -59,13 +43,13 @@ enum FrameSum {
 
   /// What goes into a UDP checksum field for `sum`: its complement, and 0xffff for 0 (RFC 768).
   @inline(__always)
-  static func udpField(_ sum: UInt16) -> UInt16 { sum == 0xffff ? 0xffff : ~sum }
+  static func udpField(_ sum: UInt16) -> UInt16 { InternetChecksum.finishUDP(sum) }
 
   /// A checksum field after the sum of what it covers went from `old` to `new` (RFC 1624 equation 3): a wrong one
   /// stays wrong.
   @inline(__always)
   static func updated(_ field: UInt16, old: UInt16, new: UInt16) -> UInt16 {
-    ~fold(UInt64(~field) &+ UInt64(~old) &+ UInt64(new))
+    InternetChecksum.update(field, oldSum: old, newSum: new)
   }
 
   /// The sum of the IPv4 header at `l3` but for its checksum field.

@@ -31,7 +31,7 @@ struct NetworkLayer: BitwiseCopyable {
   var isFragment = false
   /// A fragment other than the first: no transport header is in it.
   var isLaterFragment = false
-  /// Offset of IPv6's fragment header, atomic ones included; 0 without.
+  /// Offset of IPv6's fragment header, the last one when all are atomic; 0 without.
   var fragmentHeader = 0
   /// Offset of the byte that holds the type of the header at `l4` (for IPv6 fragments: of the fragment header).
   var typeField = 0
@@ -86,7 +86,7 @@ struct NetworkLayer: BitwiseCopyable {
       case 43: routing(bytes, at, length)
       case 51: isAuthenticated = true
       case 44:
-        fragmentHeader = at
+        if !isFragment { fragmentHeader = at }
         let field = bytes.u16(at &+ 2)
         if field & 0xfff9 != 0 { isFragment = true }
         if field & 0xfff8 != 0 {
@@ -116,7 +116,10 @@ struct NetworkLayer: BitwiseCopyable {
 /// Where the headers of a frame with debts are: found in the bytes themselves, so that a record that lies does no harm.
 struct FrameWalk: BitwiseCopyable {
   /// Which tunnel's header stands between the two IP packets.
-  enum Tunnel: UInt8, BitwiseCopyable { case none = 0, udp, gre }
+  enum Tunnel: UInt8, BitwiseCopyable {
+    case none = 0, geneve, vxlan, otherUDP, gre
+    var isUDP: Bool { self != .none && self != .gre }
+  }
 
   /// The outer (or only) IP packet.
   var outer: NetworkLayer
@@ -148,11 +151,17 @@ struct FrameWalk: BitwiseCopyable {
     return at
   }
 
-  /// Walks `frame`, which starts with Ethernet. With `intoTunnel`, what is inside is looked for: by the ports for
+  /// Where `frame`'s own IP header is: at its start when it has no Ethernet.
+  static func networkOffset(_ frame: Frame) -> Int? {
+    if frame.steps.contains(.startsAtIP) { return 0 }
+    return networkOffset(frame.bytes, limit: frame.length)
+  }
+
+  /// Walks `frame`. With `intoTunnel`, what is inside is looked for: by the ports for
   /// Geneve and VXLAN, in GRE, else where the record says.
   init?(_ frame: Frame, ports: TunnelPorts, intoTunnel: Bool) {
     let bytes = frame.bytes
-    guard let l3 = Self.networkOffset(bytes, limit: bytes.count),
+    guard let l3 = Self.networkOffset(frame),
       let outer = NetworkLayer(bytes, at: l3, limit: bytes.count)
     else { return nil }
     self.outer = outer
@@ -171,11 +180,11 @@ struct FrameWalk: BitwiseCopyable {
     guard length >= 8, length <= outer.end &- outer.l4 else { return }
     let destination = bytes.u16(outer.l4 &+ 2)
     if destination == ports.geneve {
-      enter(bytes, .udp, payload &+ 8 &+ Int(bytes[payload] & 0x3f) &* 4, type: bytes.u16(payload &+ 2))
+      enter(bytes, .geneve, payload &+ 8 &+ Int(bytes[payload] & 0x3f) &* 4, type: bytes.u16(payload &+ 2))
     } else if destination == ports.vxlan {
-      enter(bytes, .udp, payload &+ 8, type: 0x6558)
+      enter(bytes, .vxlan, payload &+ 8, type: 0x6558)
     } else if frame.innerL2 >= payload {
-      enter(bytes, .udp, frame.innerL2, type: frame.innerL3 == frame.innerL2 ? 0 : 0x6558)
+      enter(bytes, .otherUDP, frame.innerL2, type: frame.innerL3 == frame.innerL2 ? 0 : 0x6558)
     }
   }
 

@@ -51,7 +51,7 @@ public struct Segmenter: BitwiseCopyable, Sendable {
     count = max(1, (payloadEnd &- headers &+ size &- 1) / size)
     longest = headers &+ min(size, payloadEnd &- headers)
     outerUDP =
-      walk.tunnel == .udp
+      walk.tunnel.isUDP
       && (frame.owed.contains(.outerUDPChecksum) || bytes.u16(walk.outer.l4 &+ 6) != 0)
     outerGRE = walk.tunnel == .gre && bytes[walk.outer.l4] & 0x80 != 0 && walk.innerStart &- walk.outer.l4 >= 8
   }
@@ -118,7 +118,7 @@ public struct Segmenter: BitwiseCopyable, Sendable {
   private func setTunnel(_ out: Bytes, innerSum: UInt16) {
     let l4 = walk.outer.l4
     let length = out.count &- l4
-    if walk.tunnel == .udp { out.store(UInt16(truncatingIfNeeded: length), at: l4 &+ 4) }
+    if walk.tunnel.isUDP { out.store(UInt16(truncatingIfNeeded: length), at: l4 &+ 4) }
     guard outerUDP || outerGRE else { return }
     let field = outerUDP ? l4 &+ 6 : l4 &+ 4
     out.store(UInt16(0), at: field)
@@ -137,6 +137,8 @@ enum TransportHeader {
   static let fin: UInt8 = 0x01
   static let psh: UInt8 = 0x08
   static let cwr: UInt8 = 0x80
+  /// URG, SYN and RST: such segments are never merged.
+  static let urgent: UInt8 = 0x26
 
   /// Where the payload of the TCP or UDP packet `layer` begins; nil when it is no such packet, or a fragment.
   @inline(__always)

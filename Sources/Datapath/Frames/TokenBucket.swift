@@ -1,3 +1,5 @@
+import Memory
+
 /// A rate limit: so many a second, so many at once. It reads no clock.
 @frozen
 public struct TokenBucket: Equatable, Sendable, BitwiseCopyable {
@@ -33,11 +35,11 @@ public struct TokenBucket: Equatable, Sendable, BitwiseCopyable {
 
 /// A ``TokenBucket`` for each tenant.
 public struct TenantBuckets: ~Copyable, Sendable {
-  private var buckets: [TokenBucket]
+  private var buckets: FlatTable<TokenBucket>
 
   /// Buckets for tenants 0…`highest`; a tenant over it shares tenant 0's.
   public init(highest: UInt16, rate: UInt32 = 100, burst: UInt32 = 10) {
-    buckets = Array(repeating: TokenBucket(rate: rate, burst: burst), count: Int(highest) + 1)
+    buckets = FlatTable(repeating: TokenBucket(rate: rate, burst: burst), count: Int(highest) + 1)
   }
 
   /// Takes a token of `tenant`'s, if there is one.

@@ -23,7 +23,7 @@ public enum TooBigAnswer {
     max(0, portMTU &- (outerLength &- length))
   }
 
-  /// Answers `frame`, the frame before encapsulation, which begins with Ethernet.
+  /// Answers `frame`, the frame before encapsulation; without an Ethernet header there is nobody to answer.
   ///
   /// - Parameters:
   ///   - mtu: the L3 length that would have fitted.
@@ -33,7 +33,7 @@ public enum TooBigAnswer {
     about frame: Frame, mtu: Int, buckets: inout TenantBuckets, now: UInt64, arena: inout FrameArena, owner: UInt8
   ) -> Result {
     let bytes = frame.bytes
-    guard let l3 = FrameWalk.networkOffset(bytes, limit: bytes.count),
+    guard !frame.steps.contains(.startsAtIP), let l3 = FrameWalk.networkOffset(bytes, limit: bytes.count),
       let layer = NetworkLayer(bytes, at: l3, limit: bytes.count), mayAnswer(bytes, layer)
     else { return .unanswerable }
     guard buckets.take(tenant: frame.tenant, now: now) else { return .suppressed }

@@ -1,0 +1,124 @@
+// Writing: one writer, while readers run. Each function says what readers see between its stores.
+extension ExactTable {
+  /// A place in a bucket.
+  struct Place {
+    var bucket: UInt32
+    var slot: Int
+  }
+
+  func tag(_ shared: some SharedWords, _ place: Place) -> UInt16 {
+    let half = place.slot >> 2
+    let word = unsafe shared.acquire64(bucket(place.bucket) + half * 8)
+    return UInt16(truncatingIfNeeded: word >> UInt64(16 * (place.slot & 3)))
+  }
+
+  func setTag(_ shared: some SharedWords, _ place: Place, _ tag: UInt16) {
+    let half = place.slot >> 2
+    let shift = UInt64(16 * (place.slot & 3))
+    let at = unsafe bucket(place.bucket) + half * 8
+    let word = unsafe shared.acquire64(at)
+    unsafe shared.release64(at, word & ~(0xffff << shift) | UInt64(tag) << shift)
+  }
+
+  func reference(_ shared: some SharedWords, _ place: Place) -> UInt32 {
+    unsafe shared.acquire32(bucket(place.bucket) + Bucket.references + place.slot * 4)
+  }
+
+  func setReference(_ shared: some SharedWords, _ place: Place, _ reference: UInt32) {
+    unsafe shared.release32(bucket(place.bucket) + Bucket.references + place.slot * 4, reference)
+  }
+
+  func addOverflow(_ shared: some SharedWords, _ index: UInt32, _ change: Int) {
+    let at = unsafe bucket(index) + Bucket.overflow
+    let count = unsafe shared.acquire32(at)
+    unsafe shared.release32(at, UInt32(truncatingIfNeeded: Int(count) + change))
+  }
+
+  func freeSlot(_ shared: some SharedWords, _ index: UInt32) -> Place? {
+    let base = unsafe bucket(index)
+    for half in 0..<2 {
+      let hits = Self.lanes(unsafe shared.acquire64(base + half * 8), 0)
+      if hits != 0 { return Place(bucket: index, slot: half * 4 + hits.trailingZeroBitCount >> 4) }
+    }
+    return nil
+  }
+
+  /// Where the head of the chain of `key` is.
+  func place(_ shared: some SharedWords, key: UnsafePointer<UInt64>, hash: UInt64) -> Place? {
+    let tag = Self.tag(hash)
+    let home = first(hash)
+    for index in [home, other(home, tag: tag)] {
+      for slot in 0..<8 {
+        let place = Place(bucket: index, slot: slot)
+        guard self.tag(shared, place) == tag else { continue }
+        if unsafe equal(row(reference(shared, place) & ~Self.displaced), key) { return place }
+      }
+    }
+    return nil
+  }
+
+  /// Puts a reference where readers find it: the reference first, then the tag that makes them look at it.
+  func fill(_ shared: some SharedWords, _ place: Place, tag: UInt16, reference: UInt32) {
+    setReference(shared, place, reference)
+    setTag(shared, place, tag)
+  }
+
+  /// Adds the head of a new chain. False when there is no room that rows can be moved out of: the table must grow.
+  func insert(_ shared: some SharedWords, row: UInt32, hash: UInt64) -> Bool {
+    let tag = Self.tag(hash)
+    let home = first(hash)
+    if let place = freeSlot(shared, home) {
+      fill(shared, place, tag: tag, reference: row)
+      return true
+    }
+    let second = other(home, tag: tag)
+    if let place = freeSlot(shared, second) {
+      addOverflow(shared, home, 1)
+      fill(shared, place, tag: tag, reference: row | Self.displaced)
+      return true
+    }
+    for depth in 0..<3 {
+      if let place = makeRoom(shared, home, depth: depth) {
+        fill(shared, place, tag: tag, reference: row)
+        return true
+      }
+      if let place = makeRoom(shared, second, depth: depth) {
+        addOverflow(shared, home, 1)
+        fill(shared, place, tag: tag, reference: row | Self.displaced)
+        return true
+      }
+    }
+    return false
+  }
+
+  /// Moves one row that is in its first bucket, `index`, to its second; the slot given back still has its tag.
+  ///
+  /// Readers that look at the first bucket before the caller overwrites the slot find the row there, later ones see
+  /// the overflow count and find it in the second.
+  func makeRoom(_ shared: some SharedWords, _ index: UInt32, depth: Int) -> Place? {
+    for slot in 0..<8 {
+      let place = Place(bucket: index, slot: slot)
+      let reference = reference(shared, place)
+      guard reference & Self.displaced == 0 else { continue }
+      let tag = tag(shared, place)
+      let target = other(index, tag: tag)
+      var free = freeSlot(shared, target)
+      if free == nil, depth > 0, target != index { free = makeRoom(shared, target, depth: depth - 1) }
+      // The way may have come back to this very slot.
+      guard let free, self.reference(shared, place) == reference, self.tag(shared, place) == tag else { continue }
+      guard free.bucket != place.bucket || free.slot != place.slot else { continue }
+      addOverflow(shared, index, 1)
+      fill(shared, free, tag: tag, reference: reference | Self.displaced)
+      return place
+    }
+    return nil
+  }
+
+  /// Takes the head of a chain out: nobody finds it any more.
+  func remove(_ shared: some SharedWords, _ place: Place) {
+    let reference = reference(shared, place)
+    let tag = tag(shared, place)
+    setTag(shared, place, 0)
+    if reference & Self.displaced != 0 { addOverflow(shared, other(place.bucket, tag: tag), -1) }
+  }
+}

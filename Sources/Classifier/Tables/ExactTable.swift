@@ -1,0 +1,198 @@
+import CShim
+
+/// One exact-match table as readers see it: two-choice buckets of tags and row indices, and rows of masked words.
+///
+/// A bucket is a cache line: eight 16-bit tags (0 is empty) at 0, eight 32-bit row references at 16, and at 48 how many
+/// rows whose first bucket this is live in their second one. While that is 0, the second bucket need not be looked at.
+/// A row has a header of 24 bytes (``Row``) and its words behind it; rows of one match are chained, best first.
+///
+/// **Why a reader never misses a row that it must see.** A row moves only from its first bucket to its second, is
+/// written there before it is overwritten here, and readers look at the first before the second. See README.md.
+@safe @frozen @usableFromInline
+struct ExactTable: @unchecked Sendable {
+  // Owned by the writer, freed two epochs after a reader could have had it. Oracle: TableTests, properties
+  // classifier-model.
+  @usableFromInline var buckets: UnsafeMutableRawPointer
+  @usableFromInline var rows: UnsafeMutableRawPointer
+  /// Count of buckets, a power of two of at least 2, less one.
+  @usableFromInline var bucketMask: UInt32
+  /// Bytes from one row to the next.
+  @usableFromInline var stride: UInt32
+  /// Words of a row's match.
+  @usableFromInline var wordCount: Int
+
+  @usableFromInline
+  init(
+    buckets: UnsafeMutableRawPointer, rows: UnsafeMutableRawPointer, bucketMask: UInt32, stride: UInt32, wordCount: Int
+  ) {
+    unsafe self.buckets = buckets
+    unsafe self.rows = rows
+    self.bucketMask = bucketMask
+    self.stride = stride
+    self.wordCount = wordCount
+  }
+
+  /// Offsets in a row's header.
+  @usableFromInline enum Row {
+    /// The version that shows the row.
+    @usableFromInline static let born = 0
+    /// The version that hides it; 0 for none.
+    @usableFromInline static let died = 4
+    /// Index plus one of the next row of the same match, worse than this one; 0 for none.
+    @usableFromInline static let next = 8
+    /// The rule's dense index.
+    @usableFromInline static let rule = 12
+    /// What the caller gave.
+    @usableFromInline static let payload = 16
+    /// The rule's priority.
+    @usableFromInline static let priority = 20
+    /// The words.
+    @usableFromInline static let words = 24
+  }
+
+  /// Offsets in a bucket.
+  @usableFromInline enum Bucket {
+    @usableFromInline static let tags = 0
+    @usableFromInline static let references = 16
+    @usableFromInline static let overflow = 48
+    @usableFromInline static let size = 64
+  }
+
+  /// A reference's top bit: the row lives in its second bucket.
+  @usableFromInline static let displaced: UInt32 = 0x8000_0000
+
+  /// Spreads `count` words over 64 bits. Two words a multiplication; the seeds are odd random constants.
+  @inlinable @inline(__always)
+  static func hash(_ words: UnsafePointer<UInt64>, count: Int) -> UInt64 {
+    var sum: UInt64 = 0x9e37_79b9_7f4a_7c15
+    var index = 0
+    while index &+ 1 < count {
+      sum = unsafe sum ^ fold(words[index] ^ seeds(index), words[index &+ 1] ^ seeds(index &+ 1))
+      index &+= 2
+    }
+    if index < count { sum = unsafe sum ^ fold(words[index] ^ seeds(index), 0xd6e8_feb8_6659_fd93) }
+    return fold(sum, 0xa076_1d64_78bd_642f)
+  }
+
+  /// A different constant for each place, so that equal words at two places do not cancel out.
+  @inlinable @inline(__always)
+  static func seeds(_ index: Int) -> UInt64 {
+    (UInt64(truncatingIfNeeded: index) &+ 1) &* 0xe703_7ed1_a0b4_28db | 1
+  }
+
+  @inlinable @inline(__always)
+  static func fold(_ a: UInt64, _ b: UInt64) -> UInt64 {
+    let product = a.multipliedFullWidth(by: b)
+    return product.high ^ product.low
+  }
+
+  /// The tag of a hash, never 0.
+  @inlinable @inline(__always)
+  static func tag(_ hash: UInt64) -> UInt16 {
+    let tag = UInt16(truncatingIfNeeded: hash &>> 48)
+    return tag == 0 ? 1 : tag
+  }
+
+  /// The first bucket of a hash.
+  @inlinable @inline(__always)
+  func first(_ hash: UInt64) -> UInt32 { UInt32(truncatingIfNeeded: hash) & bucketMask }
+
+  /// The other bucket of a tag that is in `bucket`; its own inverse, and never `bucket`.
+  @inlinable @inline(__always)
+  func other(_ bucket: UInt32, tag: UInt16) -> UInt32 {
+    (bucket ^ (UInt32(tag) &* 0x5bd1_e995 | 1)) & bucketMask
+  }
+
+  @inlinable @inline(__always)
+  func bucket(_ index: UInt32) -> UnsafeMutableRawPointer { unsafe buckets + Int(index) &* Bucket.size }
+
+  @inlinable @inline(__always)
+  func row(_ index: UInt32) -> UnsafeMutableRawPointer { unsafe rows + Int(index) &* Int(stride) }
+}
+
+// Reading. Generic over SharedWords so that the model steps through this very code.
+extension ExactTable {
+  /// Lanes of 16 bits of `word` that equal `tag`: their top bits. A lane above an equal one may be set as well; the
+  /// comparison of the words sorts that out.
+  @inlinable @inline(__always)
+  static func lanes(_ word: UInt64, _ tag: UInt16) -> UInt64 {
+    let difference = word ^ (UInt64(tag) &* 0x0001_0001_0001_0001)
+    return (difference &- 0x0001_0001_0001_0001) & ~difference & 0x8000_8000_8000_8000
+  }
+
+  /// Whether the row's words equal the `wordCount` at `key`.
+  @inlinable @inline(__always)
+  func equal(_ row: UnsafeMutableRawPointer, _ key: UnsafePointer<UInt64>) -> Bool {
+    let words = unsafe UnsafePointer<UInt64>((row + Row.words).assumingMemoryBound(to: UInt64.self))
+    var difference: UInt64 = 0
+    var index = 0
+    while index < wordCount {
+      difference |= unsafe words[index] ^ key[index]
+      index &+= 1
+    }
+    return difference == 0
+  }
+
+  /// Whether a reader that entered at `version` sees the row.
+  @inlinable @inline(__always)
+  static func isVisible<W: SharedWords>(_ shared: W, _ row: UnsafeMutableRawPointer, version: UInt32) -> Bool {
+    let born = unsafe shared.acquire32(row + Row.born)
+    let died = unsafe shared.acquire32(row + Row.died)
+    return Int32(bitPattern: version &- born) >= 0 && (died == 0 || Int32(bitPattern: version &- died) < 0)
+  }
+
+  /// The first row of a chain that the reader sees and that `accept` takes.
+  @inlinable @inline(__always)
+  func choose<W: SharedWords>(
+    _ shared: W, head: UInt32, version: UInt32, accept: (UnsafeMutableRawPointer) -> Bool
+  ) -> UnsafeMutableRawPointer? {
+    var row = unsafe row(head)
+    while true {
+      if unsafe Self.isVisible(shared, row, version: version), unsafe accept(row) { return unsafe row }
+      let next = unsafe shared.acquire32(row + Row.next)
+      guard next != 0 else { return nil }
+      unsafe row = self.row(next &- 1)
+    }
+  }
+
+  /// The head of the chain whose match is `key`, looked for in one bucket; ``none`` when it is not there.
+  @inlinable @inline(__always)
+  func head<W: SharedWords>(
+    _ shared: W, in bucket: UnsafeMutableRawPointer, tag: UInt16, key: UnsafePointer<UInt64>
+  ) -> UInt32 {
+    var half = 0
+    while half < 2 {
+      let tags = unsafe shared.acquire64(bucket + half &* 8)
+      var hits = Self.lanes(tags, tag)
+      while hits != 0 {
+        let slot = half &* 4 &+ hits.trailingZeroBitCount &>> 4
+        let reference = unsafe shared.acquire32(bucket + Bucket.references + slot &* 4) & ~Self.displaced
+        if unsafe equal(row(reference), key) { return reference }
+        hits &= hits &- 1
+      }
+      half &+= 1
+    }
+    return Self.none
+  }
+
+  /// No row.
+  @usableFromInline static let none: UInt32 = 0x7fff_ffff
+
+  /// The best row for `key` (`wordCount` masked words with this `hash`) at `version`, or nil.
+  @inlinable @inline(__always)
+  func find<W: SharedWords>(
+    _ shared: W, key: UnsafePointer<UInt64>, hash: UInt64, version: UInt32, accept: (UnsafeMutableRawPointer) -> Bool
+  ) -> UnsafeMutableRawPointer? {
+    let tag = Self.tag(hash)
+    let index = first(hash)
+    let home = unsafe bucket(index)
+    var head = unsafe head(shared, in: home, tag: tag, key: key)
+    if head == Self.none {
+      // After the tags and references: a row that left this bucket was counted here before.
+      guard unsafe shared.acquire32(home + Bucket.overflow) != 0 else { return nil }
+      head = unsafe self.head(shared, in: bucket(other(index, tag: tag)), tag: tag, key: key)
+      guard head != Self.none else { return nil }
+    }
+    return unsafe choose(shared, head: head, version: version, accept: accept)
+  }
+}

@@ -1,0 +1,172 @@
+import Rules
+
+/// The writer's side of the tables: what it knows of each rule, and what waits until no reader can see it.
+final class Writer {
+  /// A rule by its dense index.
+  struct Record {
+    var id: UInt32
+    /// Row plus one; 0 for a rule that matches nothing.
+    var row: UInt32
+    var subtable: UInt32
+    /// Seconds without a hit after which the rule has aged; 0 for never.
+    var timeout: UInt32
+    /// The watch of the rule's age timer that counts; 0 for none.
+    var watch: UInt32 = 0
+  }
+
+  /// A row that is dead to every coming reader.
+  struct Dead {
+    var row: UInt32
+    var subtable: UInt32
+    /// The rule index that goes with it, or `none` when the rule lives on in another row.
+    var rule: UInt32
+    static let none = UInt32.max
+  }
+
+  /// Things that may be taken apart once no reader is older than `version`.
+  struct Waiting {
+    var version: UInt64
+    var rows: [Dead]
+    var memory: [AnyObject]
+  }
+
+  let shared: SharedState
+  let words = Machine()
+  /// The version that readers see.
+  var version: UInt64 = 1
+  var ids = IDMap()
+  var records: [Record] = []
+  var freeIndices: [UInt32] = []
+  var arenas: [Int: RowArena] = [:]
+  var subtables: [Subtable?] = []
+  var bySubtable: [Subtable.Key: UInt32] = [:]
+  /// The subtable of the last rule: the next one is mostly of the same kind.
+  var lastKey: Subtable.Key?
+  var lastSubtable: UInt32 = 0
+  var slots = OptionAllocator()
+  var view: ViewMemory
+  var viewIsStale = false
+  /// Rows that died and are still linked, oldest first.
+  var linked: [Waiting] = []
+  /// Rows and memory that nobody can find any more, oldest first.
+  var unlinked: [Waiting] = []
+  /// Dead rows of the transaction that runs.
+  var dying: [Dead] = []
+  /// Memory replaced in the transaction that runs.
+  var replaced: [AnyObject] = []
+  var ages = AgeQueue()
+  var readerCount = 0
+  var statistics = ClassifierStatistics()
+  /// Called with what no reader can hit any more, when the owner wants to know.
+  var onRetired: ((RetiredRule) -> Void)?
+
+  init(limit: Int, readers: Int) throws(ClassifierError) {
+    shared = try SharedState(limit: limit, readers: readers)
+    view = ViewMemory(groups: [], slots: OptionSlots())
+    unsafe words.order64(shared.viewPlace, UInt64(UInt(bitPattern: view.view)))
+    shared.epochs.publish(words, version)
+  }
+
+  /// The version that comes next; its low half, which rows keep, is never 0: that means "not died".
+  var nextVersion: UInt64 { UInt32(truncatingIfNeeded: version + 1) == 0 ? version + 2 : version + 1 }
+  var next32: UInt32 { UInt32(truncatingIfNeeded: nextVersion) }
+
+  func subtable(_ index: UInt32) -> Subtable? { subtables[Int(index)] }
+
+  /// The table for a match, made when there is none.
+  func findSubtable(group: UInt32, match: CompiledMatch) throws(ClassifierError) -> UInt32 {
+    let key = Subtable.Key(group: group, hasResidual: !match.options.isEmpty, mask: match.mask)
+    if let lastKey, lastKey == key { return lastSubtable }
+    let index: UInt32
+    if let found = bySubtable[key] {
+      index = found
+    } else {
+      let count = Subtable.wordCount(key.mask)
+      let arena = try arena(stride: RowArena.stride(words: count + (key.hasResidual ? 1 : 0)))
+      let table = try Subtable(key: key, arena: arena, wordCount: count)
+      if let free = subtables.firstIndex(where: { $0 == nil }) {
+        subtables[free] = table
+        index = UInt32(free)
+      } else {
+        index = UInt32(subtables.count)
+        subtables.append(table)
+      }
+      bySubtable[key] = index
+      viewIsStale = true
+    }
+    lastKey = key
+    lastSubtable = index
+    return index
+  }
+
+  private func arena(stride: Int) throws(ClassifierError) -> RowArena {
+    if let arena = arenas[stride] { return arena }
+    let arena = try RowArena(stride: stride, limit: shared.limit)
+    arenas[stride] = arena
+    return arena
+  }
+
+  func takeIndex() throws(ClassifierError) -> UInt32 {
+    if let index = freeIndices.popLast() { return index }
+    guard records.count < shared.limit else { throw .full(limit: shared.limit) }
+    records.append(Record(id: 0, row: 0, subtable: 0, timeout: 0))
+    return UInt32(records.count - 1)
+  }
+
+  /// Writes a row for `match` and links it; born with the running transaction. Returns row plus one.
+  func makeRow(
+    subtable index: UInt32, match: CompiledMatch, rule: UInt32, payload: UInt32, priority: UInt32
+  ) throws(ClassifierError) -> UInt32 {
+    guard let table = subtable(index) else { return 0 }
+    let row = try table.arena.take()
+    let at = unsafe table.arena.row(row)
+    unsafe fill(at, rule: rule, payload: payload, priority: priority)
+    let out = unsafe (at + ExactTable.Row.words).assumingMemoryBound(to: UInt64.self)
+    for word in 0..<table.wordCount { unsafe out[word] = match.spec.words[Int(table.indices[word])] }
+    if table.key.hasResidual { unsafe out[table.wordCount] = Residual.make(match.options) }
+    do {
+      if let old = try link(table, row) { replaced.append(old) }
+    } catch {
+      table.arena.give(row)
+      throw error
+    }
+    table.rows += 1
+    if table.expect(priority: priority, meta: match.spec.words[0]) { viewIsStale = true }
+    return row + 1
+  }
+
+  private func fill(_ at: UnsafeMutableRawPointer, rule: UInt32, payload: UInt32, priority: UInt32) {
+    unsafe words.release32(at + ExactTable.Row.born, next32)
+    unsafe words.release32(at + ExactTable.Row.died, 0)
+    unsafe at.storeBytes(of: rule, toByteOffset: ExactTable.Row.rule, as: UInt32.self)
+    unsafe at.storeBytes(of: payload, toByteOffset: ExactTable.Row.payload, as: UInt32.self)
+    unsafe at.storeBytes(of: priority, toByteOffset: ExactTable.Row.priority, as: UInt32.self)
+  }
+
+  private func link(_ table: Subtable, _ row: UInt32) throws(ClassifierError) -> Region? {
+    let old = try table.link(words, row: row) { first, second in isBefore(table, first, second) }
+    if old != nil { viewIsStale = true }
+    return old
+  }
+
+  /// Lower priority number first, then the lower id; of two rows of one rule the newer one.
+  private func isBefore(_ table: Subtable, _ first: UInt32, _ second: UInt32) -> Bool {
+    let (a, b) = unsafe (table.arena.row(first), table.arena.row(second))
+    let priorities = unsafe (
+      a.load(fromByteOffset: ExactTable.Row.priority, as: UInt32.self),
+      b.load(fromByteOffset: ExactTable.Row.priority, as: UInt32.self)
+    )
+    if priorities.0 != priorities.1 { return priorities.0 < priorities.1 }
+    return unsafe id(of: a) <= id(of: b)
+  }
+
+  func id(of row: UnsafeMutableRawPointer) -> UInt32 {
+    records[Int(unsafe row.load(fromByteOffset: ExactTable.Row.rule, as: UInt32.self))].id
+  }
+
+  /// Makes a row invisible from the running transaction on.
+  func kill(row: UInt32, subtable index: UInt32, at version: UInt32) {
+    guard row != 0, let table = subtable(index) else { return }
+    unsafe words.release32(table.arena.row(row - 1) + ExactTable.Row.died, version)
+  }
+}

@@ -1,0 +1,31 @@
+public import Device
+
+/// What came of one frame: one entry for each frame that left, and one for a drop.
+public struct Result: Equatable, Sendable {
+  /// Where it went.
+  public enum Fate: Equatable, Hashable, Sendable {
+    /// Out of a port.
+    case forwarded(port: UInt16)
+    /// To a receive queue, with a mark (0 for none).
+    case delivered(queue: UInt8, mark: UInt32)
+    /// Dropped.
+    case dropped(DropReason)
+  }
+
+  /// Where it went.
+  public var fate: Fate
+  /// The rule that was matched last; 0 for none.
+  public var rule: UInt32
+  /// The bytes as they left; empty for a drop.
+  public var bytes: [UInt8]
+  /// What the device did of it; empty when software did everything.
+  public var stepsInHardware: Steps
+
+  /// A result.
+  public init(fate: Fate, rule: UInt32, bytes: [UInt8], stepsInHardware: Steps = []) {
+    self.fate = fate
+    self.rule = rule
+    self.bytes = bytes
+    self.stepsInHardware = stepsInHardware
+  }
+}

@@ -1,0 +1,115 @@
+import Device
+import Rules
+
+/// Frames that meet a configuration: most hit one of its rules, some hit none, some are broken.
+public struct TrafficGenerator {
+  /// What the frames should be like.
+  public struct Mix: Sendable {
+    /// Of a hundred frames, how many are spoiled.
+    public var spoiledPercent = 0
+    /// Of a hundred frames, how many are about no rule at all.
+    public var strayPercent = 5
+    /// Ordinary traffic.
+    public init() {}
+  }
+
+  /// A frame and the port it comes in through.
+  public struct Generated: Sendable {
+    /// The port's id.
+    public var port: UInt16
+    /// The bytes, without FCS.
+    public var bytes: [UInt8]
+    /// The rule it was made for; 0 for none.
+    public var rule: UInt32
+  }
+
+  private let configuration: Configuration
+  private let mix: Mix
+  private let entries: [(port: UInt16, rules: [NumberedRule])]
+  private let byGroup: [UInt32: [NumberedRule]]
+  private var random: SeededGenerator
+  private var synthesizer: FrameSynthesizer
+  private var mutator: FrameMutator
+
+  /// A generator for `configuration`; the same seed gives the same frames.
+  public init(_ configuration: Configuration, mix: Mix = Mix(), seed: UInt64) {
+    self.configuration = configuration
+    self.mix = mix
+    random = SeededGenerator(seed: seed)
+    synthesizer = FrameSynthesizer(random: SeededGenerator(seed: seed ^ 0x5eed_0001))
+    mutator = FrameMutator(random: SeededGenerator(seed: seed ^ 0x5eed_0002))
+    byGroup = Dictionary(grouping: configuration.rules, by: \.rule.attributes.group)
+    let first = byGroup[0] ?? []
+    entries = configuration.ports.filter { $0.port.kind != .host }.map { named in
+      (named.port.id, first.filter { $0.rule.admits(port: named.port.id, isUplink: named.port.kind == .uplink) })
+    }
+  }
+
+  /// The next frame.
+  public mutating func next() -> Generated {
+    let entry = random.pick(entries)
+    guard !entry.rules.isEmpty, random.below(100) >= mix.strayPercent else { return stray(entry.port) }
+    let numbered = random.pick(entry.rules)
+    var rule = numbered.rule
+    // A rule that jumps: what the next group looks at should be there too.
+    if case .jump(let group)? = rule.actions.last, let next = byGroup[group], !next.isEmpty {
+      rule.pattern = merge(rule, with: random.pick(next).rule)
+    }
+    let endpoint = configuration.overlay.endpoint
+    var bytes = synthesizer.blueprint(for: rule, endpoint: (endpoint.ipv4, endpoint.ipv6)).bytes()
+    if random.below(100) < mix.spoiledPercent { bytes = mutator.mutate(bytes) }
+    return Generated(port: entry.port, bytes: bytes, rule: numbered.id)
+  }
+
+  private mutating func stray(_ port: UInt16) -> Generated {
+    if random.oneIn(4) { return Generated(port: port, bytes: random.bytes(random.below(200)), rule: 0) }
+    let endpoint = configuration.overlay.endpoint
+    let rule = Rule(pattern: [.eth(EthItem())], actions: [])
+    return Generated(
+      port: port, bytes: synthesizer.blueprint(for: rule, endpoint: (endpoint.ipv4, endpoint.ipv6)).bytes(), rule: 0)
+  }
+
+  /// The first rule's pattern, and behind it (inside its tunnel, when it takes one off) what the second looks at.
+  private func merge(_ rule: Rule, with next: Rule) -> [Item] {
+    let takesTunnelOff = rule.actions.contains { action in
+      switch action {
+      case .rawDecap, .vxlanDecap, .nvgreDecap: true
+      default: false
+      }
+    }
+    guard takesTunnelOff, let tunnel = rule.pattern.lastIndex(where: \.isTunnel) else { return next.pattern }
+    return Array(rule.pattern[...tunnel]) + next.pattern.filter { !$0.isTunnel && !$0.isPort }
+  }
+}
+
+extension Item {
+  var isTunnel: Bool {
+    switch self {
+    case .geneve, .geneveOption, .vxlan, .gre, .greKey, .nvgre: true
+    default: false
+    }
+  }
+
+  var isPort: Bool {
+    switch self {
+    case .representedPort, .portRepresentor: true
+    default: false
+    }
+  }
+}
+
+extension Rule {
+  /// Whether frames of this port can hit the rule at all.
+  func admits(port: UInt16, isUplink: Bool) -> Bool {
+    guard attributes.transfer || attributes.port == port else { return false }
+    for item in pattern {
+      switch item {
+      case .representedPort(let field) where !field.matches(port): return false
+      case .portRepresentor: return false
+      case _ where item.isTunnel && !isUplink: return false
+      default: continue
+      }
+    }
+    return true
+  }
+}

@@ -1,0 +1,163 @@
+import Device
+import Rules
+
+/// Whether the device can carry out the actions that it is asked to.
+struct ActionChecks {
+  let abilities: Abilities
+  let overlay: Overlay
+  let names: SlotNames
+
+  /// Passes, or says which action is not taken. Only the first `count` are the device's, and `count` and `age` wherever
+  /// they stand (V2).
+  func check(_ rule: Rule, first count: Int) throws(Refusal) {
+    let fate = rule.actions.firstIndex { $0.isFate }
+    if let fate, fate != rule.actions.count - 1 { throw Refusal(.invalid, index: fate, isAction: true) }
+    var pin = ECNPin(rule.pattern)
+    for (index, action) in rule.actions.enumerated() {
+      if index < count {
+        try check(action, index, &pin, isSampled: false)
+      } else {
+        switch action {
+        case .count, .age: try check(action, index, &pin, isSampled: false)
+        default: continue
+        }
+      }
+    }
+  }
+
+  private func need(_ ability: ActionAbilities, _ index: Int) throws(Refusal) {
+    guard abilities.actions.contains(ability) else { throw Refusal(.actionUnsupported, index: index, isAction: true) }
+  }
+
+  private func check(_ action: Action, _ index: Int, _ pin: inout ECNPin, isSampled: Bool) throws(Refusal) {
+    let invalid = Refusal(.invalid, index: index, isAction: true)
+    switch action {
+    case .count: try need(.count, index)
+    case .mark: try need(.mark, index)
+    case .age: try need(.age, index)
+    case .rawDecap(let number):
+      guard let decapsulation = overlay.decapsulations[number] else { throw invalid }
+      try check(decapsulation, index, &pin, invalid)
+    case .vxlanDecap: try check(.tunnel(.vxlan), index, &pin, invalid)
+    case .nvgreDecap: try check(.tunnel(.nvgre), index, &pin, invalid)
+    case .rawEncap(let number), .vxlanEncap(let number), .nvgreEncap(let number):
+      guard let template = overlay.encapsulations[number] else { throw invalid }
+      try TemplateChecks(template, abilities, index: index).check(pinnedECN: pin.value)
+      pin.forget()
+    case .set(let field): try need(Self.ability(field), index)
+    case .decTTL: try need(.setTTL, index)
+    case .popVLAN: try need(.popVLAN, index)
+    case .pushVLAN: try need(.pushVLAN, index)
+    case .sample(let ratio, let number):
+      guard let list = overlay.sampleActions[number], ratio > 0, !isSampled else { throw invalid }
+      try need(.sample, index)
+      guard names.samples[number] != nil else { throw Refusal(.actionUnsupported, index: index, isAction: true) }
+      var copied = pin
+      for action in list { try check(action, index, &copied, isSampled: true) }
+    case .indirect(let id):
+      guard let shared = overlay.indirectActions[id] else { throw invalid }
+      if case .indirect = shared { throw invalid }
+      try need(.indirect, index)
+      try check(shared, index, &pin, isSampled: isSampled)
+    default: try checkFate(action, index, isSampled: isSampled)
+    }
+  }
+
+  private func check(
+    _ decapsulation: Decapsulation, _ index: Int, _ pin: inout ECNPin, _ invalid: Refusal
+  ) throws(Refusal) {
+    switch decapsulation {
+    case .ethernet: try need(.decapEthernet, index)
+    case .tunnel(.geneve): try need(.decapGeneve, index)
+    case .tunnel(.vxlan): try need(.decapVXLAN, index)
+    case .tunnel(.gre): try need(.decapGRE, index)
+    case .tunnel(.nvgre): try need(.decapNVGRE, index)
+    case .tunnel(.none): throw invalid
+    }
+    if case .tunnel = decapsulation { pin.decapsulate() }
+  }
+
+  private func checkFate(_ action: Action, _ index: Int, isSampled: Bool) throws(Refusal) {
+    switch action {
+    case .jump(let group):
+      try need(.jump, index)
+      guard !isSampled else { throw Refusal(.actionUnsupported, index: index, isAction: true) }
+      guard group < min(abilities.groups, 65_536) else {
+        throw Refusal(
+          .groupRange, index: index, isAction: true, limit: Int(abilities.groups) - 1, wanted: Int(group))
+      }
+    case .queue(let queue):
+      try need(.queue, index)
+      try check(queue: queue, index)
+    case .rss(let rss):
+      try need(.rss, index)
+      guard !rss.queues.isEmpty else { throw Refusal(.invalid, index: index, isAction: true) }
+      guard rss.queues.count <= 255 else {
+        throw Refusal(.actionUnsupported, index: index, isAction: true, limit: 255, wanted: rss.queues.count)
+      }
+      for queue in rss.queues { try check(queue: queue, index) }
+    case .drop: try need(.drop, index)
+    case .portID, .representedPort, .portRepresentor: try need(.port, index)
+    default: return
+    }
+  }
+
+  private func check(queue: UInt16, _ index: Int) throws(Refusal) {
+    guard queue <= 255 else {
+      throw Refusal(.actionUnsupported, index: index, isAction: true, limit: 255, wanted: Int(queue))
+    }
+  }
+
+  private static func ability(_ field: SetField) -> ActionAbilities {
+    switch field {
+    case .macSource, .macDestination: .setMAC
+    case .ipv4Source, .ipv4Destination: .setIPv4
+    case .ipv6Source, .ipv6Destination: .setIPv6
+    case .l4Source, .l4Destination: .setL4
+    case .ttl: .setTTL
+    case .ipv4DSCP, .ipv6DSCP: .setDSCP
+    case .vlanID, .vlanPriority: .pushVLAN
+    }
+  }
+}
+
+/// What a pattern says about the ECN of the packet at hand. Where it says all of it, a device that cannot copy ECN can
+/// still carry the rule out, with the same bits in its template.
+struct ECNPin {
+  /// The ECN bits that an encapsulation would copy; nil when the match leaves them open.
+  private(set) var value: UInt8?
+  private var inner: UInt8?
+
+  init(_ pattern: [Item]) {
+    var isInner = false
+    for item in pattern {
+      switch item {
+      case .geneve, .vxlan, .gre, .nvgre: isInner = true
+      default:
+        guard let pin = Self.pin(item) else { continue }
+        if isInner { inner = pin } else { value = pin }
+      }
+    }
+  }
+
+  private static func pin(_ item: Item) -> UInt8? {
+    switch item {
+    case .ipv4(let ip) where ip.tos.mask & 3 == 3: ip.tos.spec & 3
+    case .ipv6(let ip) where ip.tc.mask & 3 == 3: ip.tc.spec & 3
+    // Without IP there is nothing to copy: 0.
+    case .eth(let eth) where eth.type.mask == 0xffff && isNoIP(eth.type.spec): 0
+    default: nil
+    }
+  }
+
+  private static func isNoIP(_ type: UInt16) -> Bool { type != 0x0800 && type != 0x86dd && !Layers.isTPID(type) }
+
+  /// The inner packet is the one at hand now. ECT may have become CE or ECT(1) on the way out (RFC 6040).
+  mutating func decapsulate() {
+    value = inner == 0 || inner == 3 ? inner : nil
+    inner = nil
+  }
+
+  /// New headers are in front: no match spoke of them.
+  mutating func forget() { value = nil }
+}

@@ -1,0 +1,176 @@
+public import Device
+import Rules
+
+/// The control side: rules come and go, counters are read.
+extension EmulatedDevice {
+  /// Takes a rule, or says why not, in the order of the datasheet's section "What it refuses".
+  public mutating func insert(_ rule: DeviceRule, now: UInt64) throws(Refusal) {
+    do throws(Refusal) {
+      try take(rule, now)
+      model.tally.add(.inserted)
+    } catch {
+      model.tally.add(error.reason)
+      throw error
+    }
+  }
+
+  private mutating func take(_ asked: DeviceRule, _ now: UInt64) throws(Refusal) {
+    guard isAlive else { throw Refusal(.deviceLost) }
+    let rule = asked.rule
+    let attributes = rule.attributes
+    let all = rule.actions.count
+    guard asked.id != 0, model.store.slot(id: asked.id) == nil, asked.actionsOnDevice >= 0, !attributes.egress
+    else { throw Refusal(.invalid) }
+    guard attributes.group < min(abilities.groups, 65_536) else {
+      throw Refusal(.groupRange, limit: Int(abilities.groups) - 1, wanted: Int(attributes.group))
+    }
+    guard attributes.priority < abilities.priorities else {
+      throw Refusal(.priorityRange, limit: Int(abilities.priorities) - 1, wanted: Int(attributes.priority))
+    }
+    try PatternChecks.check(rule.pattern, abilities)
+    let count = asked.isWideGuard ? 0 : min(asked.actionsOnDevice, all)
+    if count > 0 {
+      try ActionChecks(abilities: abilities, overlay: overlay, names: names).check(rule, first: count)
+      if count < all, !abilities.frame.contains(.resumePoint) { throw Refusal(.noResumePoint) }
+    }
+    var writer = ProgramWriter()
+    writer.pattern(rule.pattern)
+    let matchCount = writer.bytes.count
+    for action in rule.actions.prefix(count) { writer.action(resolved(action), names) }
+    let size = writer.bytes.count
+    guard size <= RuleStore.largestProgram else {
+      throw Refusal(.invalid, limit: RuleStore.largestProgram, wanted: size)
+    }
+    let limit = min(ruleCapacity, model.faults.plan.tableFullAt > 0 ? Int(model.faults.plan.tableFullAt) : .max)
+    guard ruleCount < limit else { throw Refusal(.tableFull, limit: limit, wanted: ruleCount + 1) }
+    guard !model.faults.busyInsertion.strikes(&model.faults.chance), pace.allows(now) else { throw Refusal(.busy) }
+    try ledger.enter(rule.pattern, abilities.geneveOptions)
+    guard let slot = model.store.allocate(id: asked.id, size: size) else {
+      ledger.leave(rule.pattern)
+      throw Refusal(.tableFull, limit: ruleCapacity, wanted: ruleCount + 1)
+    }
+    pace.spend()
+    keepOptions(of: asked)
+    fill(slot, asked, count, now)
+    model.store.write(slot, writer.bytes, matchCount: matchCount)
+    model.store.file(slot)
+  }
+
+  private func resolved(_ action: Action) -> Action {
+    if case .indirect(let id) = action, let shared = overlay.indirectActions[id] { return shared }
+    return action
+  }
+
+  private mutating func keepOptions(of asked: DeviceRule) {
+    let usesOptions = asked.rule.pattern.contains { if case .geneveOption = $0 { true } else { false } }
+    if usesOptions { patterns[asked.id] = asked.rule.pattern }
+  }
+
+  private mutating func fill(_ slot: Int, _ asked: DeviceRule, _ count: Int, _ now: UInt64) {
+    let rule = asked.rule
+    let row = model.store.row(slot)
+    row.group = rule.attributes.group
+    row.priority = rule.attributes.priority
+    row.port = rule.attributes.port
+    var flags: Row.Flags = []
+    if rule.attributes.transfer { flags.insert(.transfer) }
+    if asked.isWideGuard {
+      flags.insert(.wideGuard)
+    } else if count == 0 {
+      flags.insert(.guardOnly)
+    } else {
+      if count < rule.actions.count { flags.insert(.partial) }
+      for (index, action) in rule.actions.enumerated() {
+        switch index < count || !isIndirect(action) ? resolved(action) : action {
+        case .count: flags.insert(.counts)
+        case .age(let timeout):
+          flags.insert(.ages)
+          row.ageTimeout = timeout
+        case .mark(let mark) where index < count:
+          flags.insert(.marks)
+          row.mark = mark
+        default: continue
+        }
+      }
+    }
+    row.flags = flags
+    row.lastHit = now
+    row.shownAt = now
+    var latency = abilities.insertionLatency
+    if model.faults.slowInsertion.strikes(&model.faults.chance) { latency &+= model.faults.plan.slowness }
+    let (at, over) = now.addingReportingOverflow(latency)
+    row.effectiveAt = over ? .max : at
+  }
+
+  private func isIndirect(_ action: Action) -> Bool { if case .indirect = action { true } else { false } }
+
+  /// Forgets a rule and gives the last reading of its counter.
+  public mutating func remove(_ id: UInt32, now: UInt64) throws(Refusal) -> CounterReading {
+    guard isAlive else { throw Refusal(.deviceLost) }
+    guard let slot = model.store.slot(id: id) else { throw Refusal(.noSuchRule) }
+    let row = model.store.row(slot)
+    let last = CounterReading(frames: modulo(row.frames), bytes: modulo(row.bytes), takenAt: now)
+    model.store.remove(slot)
+    model.tally.add(.removed)
+    if let pattern = patterns.removeValue(forKey: id) { ledger.leave(pattern) }
+    return last
+  }
+
+  /// Reads a rule's counter, which may stand still for ``Abilities/counterInterval``.
+  public mutating func query(_ id: UInt32, now: UInt64) throws(Refusal) -> CounterReading {
+    guard isAlive else { throw Refusal(.deviceLost) }
+    guard let slot = model.store.slot(id: id) else { throw Refusal(.noSuchRule) }
+    let row = model.store.row(slot)
+    let isDue = now >= row.shownAt && now - row.shownAt >= abilities.counterInterval
+    if isDue, !model.faults.staleCounter.strikes(&model.faults.chance) {
+      row.shownFrames = row.frames
+      row.shownBytes = row.bytes
+      row.shownAt = now
+    }
+    return CounterReading(frames: modulo(row.shownFrames), bytes: modulo(row.shownBytes), takenAt: row.shownAt)
+  }
+
+  private func modulo(_ count: UInt64) -> UInt64 {
+    abilities.counterBits >= 64 ? count : count & (1 << UInt64(abilities.counterBits) - 1)
+  }
+
+  /// The rules that were idle for their timeout, each told once an idle time.
+  public mutating func aged(now: UInt64) -> [UInt32] {
+    guard isAlive else { return [] }
+    var ids: [UInt32] = []
+    for slot in 0..<model.store.slots {
+      let row = model.store.row(slot)
+      guard row.id != 0, row.flags.contains(.ages), !row.isToldAged, now >= row.lastHit else { continue }
+      if now - row.lastHit >= UInt64(row.ageTimeout) * 1_000_000_000 {
+        row.isToldAged = true
+        ids.append(row.id)
+      }
+    }
+    return ids
+  }
+}
+
+/// How fast rules come in: a bucket of one second's rules, filled at the rate.
+struct InsertionPace {
+  private let perSecond: UInt64
+  /// Billionths of a rule.
+  private var credit: UInt64
+  private var last: UInt64?
+
+  init(perSecond: UInt32) {
+    self.perSecond = UInt64(perSecond)
+    credit = UInt64(perSecond) * 1_000_000_000
+  }
+
+  /// Whether a rule may come at `now`.
+  mutating func allows(_ now: UInt64) -> Bool {
+    guard perSecond > 0 else { return true }
+    let passed = min(1_000_000_000, now >= last ?? now ? now - (last ?? now) : 0)
+    credit = min(perSecond * 1_000_000_000, credit + passed * perSecond)
+    last = now
+    return credit >= 1_000_000_000
+  }
+
+  /// One rule came.
+  mutating func spend() { if perSecond > 0 { credit -= 1_000_000_000 } }
+}

@@ -1,0 +1,93 @@
+import ArgumentParser
+import Control
+import Device
+import Rules
+
+/// `dpuctl config check|show`.
+struct ConfigCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "config", abstract: "Check a configuration, or show it as it is understood.",
+    subcommands: [Check.self, Show.self], defaultSubcommand: Show.self)
+
+  struct Check: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Say whether a configuration is right; exit code 78 if not.")
+    @OptionGroup var input: ConfigurationOptions
+    @OptionGroup var output: OutputOptions
+
+    func run() throws {
+      try output.run {
+        let configuration = try input.load()
+        let document = Document(
+          file: configuration.file, ports: configuration.ports.count, rules: configuration.rules.count,
+          encapsulations: configuration.overlay.encapsulations.count)
+        try output.emit(document) {
+          "\(document.file): right; \(document.ports) ports, \(document.rules) rules, "
+            + "\(document.encapsulations) encapsulations"
+        }
+      }
+    }
+
+    private struct Document: Encodable {
+      var schemaVersion = 1
+      var file: String
+      var ports: Int
+      var rules: Int
+      var encapsulations: Int
+    }
+  }
+
+  struct Show: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      commandName: "show", abstract: "Show ports and rules as they are understood, in canonical grammar.",
+      aliases: ["list", "ls"])
+    @OptionGroup var input: ConfigurationOptions
+    @OptionGroup var output: OutputOptions
+
+    func run() throws {
+      try output.run {
+        let configuration = try input.load()
+        let document = Document(configuration)
+        try output.emit(document) {
+          var ports = Table(header: ["PORT", "ID", "KIND", "MTU", "MAC", "TENANT", "MISS"])
+          for port in document.ports {
+            ports.rows.append([
+              port.name, "\(port.id)", port.kind, "\(port.mtuBytes)", port.mac, "\(port.tenant)", port.miss,
+            ])
+          }
+          var rules = Table(header: ["RULE", "TEXT"])
+          rules.rows = document.rules.map { ["\($0.id)", $0.text] }
+          return ports.text() + "\n\n" + rules.text()
+        }
+      }
+    }
+
+    private struct Document: Encodable {
+      struct Port: Encodable {
+        var name: String
+        var id: UInt16
+        var kind: String
+        var mtuBytes: UInt16
+        var mac: String
+        var tenant: UInt16
+        var miss: String
+      }
+      struct Rule: Encodable {
+        var id: UInt32
+        var text: String
+      }
+      var schemaVersion = 1
+      var ports: [Port]
+      var rules: [Rule]
+
+      init(_ configuration: Configuration) {
+        ports = configuration.ports.map { named in
+          Port(
+            name: named.name, id: named.port.id, kind: "\(named.port.kind)", mtuBytes: named.port.mtu,
+            mac: Address.text(mac: named.port.mac), tenant: named.port.tenant, miss: "\(named.port.miss)")
+        }
+        rules = configuration.rules.map { Rule(id: $0.id, text: "\($0.rule)") }
+      }
+    }
+  }
+}
