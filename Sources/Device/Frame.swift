@@ -192,6 +192,24 @@ extension Frame {
     set { segmentHeaderUnits = Self.units(newValue) }
   }
 
+  /// Whether nothing was done to the frame, it owes nothing and it is one segment: the common case on arrival.
+  @inlinable
+  public var isFresh: Bool {
+    @inline(__always) get {
+      next == 0 && owed.rawValue == 0 && group == 0 && steps.isSubset(of: [.parse, .verifyChecksum])
+    }
+  }
+
+  /// Forgets where headers are: what is in front of the frame has changed.
+  @inlinable @inline(__always)
+  public mutating func clearOffsets() {
+    outerL3Units = 0
+    outerL4Units = 0
+    innerL2Units = 0
+    innerL3Units = 0
+    innerL4Units = 0
+  }
+
   /// The largest offset the record holds.
   public static let largestOffset = 510
 

@@ -118,3 +118,22 @@ public struct Bytes: @unchecked Sendable {
   @unsafe @inlinable
   public var unsafeBase: UnsafeMutableRawPointer { unsafe base }
 }
+
+extension Bytes {
+  /// Copies all of `source`, a multiple of 32 bytes, to `offset` with wide loads and stores and no call. The two must
+  /// not overlap. Another length is the caller's bug and traps.
+  @inlinable @inline(__always)
+  public func copyBlocks(_ source: Bytes, at offset: Int) {
+    precondition(source.count & 31 == 0)
+    check(offset, source.count)
+    let target = unsafe base + offset
+    var at = 0
+    while at < source.count {
+      let low = unsafe source.base.loadUnaligned(fromByteOffset: at, as: SIMD2<UInt64>.self)
+      let high = unsafe source.base.loadUnaligned(fromByteOffset: at &+ 16, as: SIMD2<UInt64>.self)
+      unsafe target.storeBytes(of: low, toByteOffset: at, as: SIMD2<UInt64>.self)
+      unsafe target.storeBytes(of: high, toByteOffset: at &+ 16, as: SIMD2<UInt64>.self)
+      at &+= 32
+    }
+  }
+}

@@ -26,8 +26,9 @@ public struct HeaderStack: Equatable, Sendable, BitwiseCopyable {
   /// There is a key: always for sound Geneve and VXLAN, for GRE with K.
   public var hasKey: Bool
 
+  /// No headers at all.
   @inlinable @inline(__always)
-  init() {
+  public init() {
     outer = LayerStack()
     inner = LayerStack()
     tunnelKey = 0

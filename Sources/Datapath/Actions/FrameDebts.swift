@@ -1,0 +1,52 @@
+import Device
+import Memory
+import Wire
+
+/// What happens to a frame's debts when headers come and go in front of it.
+enum FrameDebts {
+  static let segmentation: Owed = [.tcpSegmentation, .udpSegmentation]
+  static let outer: Owed = [.outerUDPChecksum, .outerIPv4Checksum, .tunnelSegmentation]
+
+  /// Headers of −`distance` bytes went: debts of theirs are gone, the offsets of others move.
+  static func move(_ frame: inout Frame, by distance: Int) {
+    frame.owed.subtract(outer)
+    if frame.owed.contains(.checksum) {
+      if frame.checksumStart &+ distance >= 0 {
+        frame.checksumStart &+= distance
+      } else {
+        frame.owed.remove(.checksum)
+      }
+    }
+    frame.segmentHeaderLength = max(0, frame.segmentHeaderLength &+ distance)
+  }
+
+  /// Whether the offsets can be moved by `distance` and still be recorded.
+  static func canMove(_ frame: Frame, by distance: Int) -> Bool {
+    frame.checksumStart &+ distance <= Frame.largestOffset
+      && frame.segmentHeaderLength &+ distance <= Frame.largestOffset
+      && frame.checksumStart &+ distance >= 0 && frame.segmentHeaderLength &+ distance >= 0
+  }
+
+  /// Moves the offsets, all debts kept; ``canMove(_:by:)`` must hold.
+  static func shift(_ frame: inout Frame, by distance: Int) {
+    if frame.owed.contains(.checksum) { frame.checksumStart &+= distance }
+    if frame.segmentHeaderLength > 0 { frame.segmentHeaderLength &+= distance }
+  }
+}
+
+/// The sum over a region that owes a checksum inside, as it is once that is paid (local checksum offload).
+enum LocalChecksum {
+  static func sum(_ bytes: Bytes, from: Int, count: Int, _ frame: Frame, _ inner: LayerStack) -> UInt16 {
+    let start = frame.checksumStart
+    let field = start &+ Int(frame.checksumOffset)
+    var end = from &+ count
+    if inner.l3Kind != .none, Int(inner.l3) < start { end = min(end, Int(inner.l3End)) }
+    guard start >= from, field &+ 2 <= end else {
+      return InternetChecksum.sum(bytes.slice(from, count: count).span)
+    }
+    let headers = InternetChecksum.sum(bytes.slice(from, count: start &- from).span)
+    let padding = InternetChecksum.sum(bytes.slice(end, count: from &+ count &- end).span)
+    let placed = (end &- from) & 1 == 0 ? padding : padding.byteSwapped
+    return InternetChecksum.fold(UInt64(headers) &+ UInt64(~bytes.u16(field)) &+ UInt64(placed))
+  }
+}

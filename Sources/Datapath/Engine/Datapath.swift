@@ -1,0 +1,127 @@
+import Classifier
+public import Device
+import Memory
+import Wire
+
+/// One queue of the fast loop: tenant port → parse → match → carry out actions → port, and back (SPECIFICATION.md,
+/// P–M–A–D–R–E–S–B). It belongs to one thread, waits for nobody and, once made, allocates nothing.
+///
+/// Frames go in as a ``Device/FrameBurst`` and come out as an ``Device/EmissionBurst``. A frame that comes half done
+/// from a device (``Device/Frame/steps``) goes on where the device stopped.
+public struct Datapath: ~Copyable {
+  // Keeps the tables alive; never touched on a frame's way.
+  let rules: RuleBook
+  var reader: Reader
+  let programs: TableView<RuleProgram>
+  let ops: TableView<Op>
+  let resume: TableView<UInt64>
+  var ports: PortTable
+  let templates: TemplateStore
+  let endpoint: EndpointAddresses
+  let uplinkOptions: ParseOptions
+  let otherOptions: ParseOptions
+  let tunnelPorts: TunnelPorts
+  let policy: DecapsulationPolicy
+  /// The burst's headers, and its slots' in-ports; ``skip`` for a frame that is done.
+  var stacks: FlatTable<HeaderStack>
+  var inPorts: FlatTable<Int32>
+  var arena: FrameArena
+  /// The top byte of the tokens of frames that were made here.
+  public let owner: UInt8
+  var buckets: TenantBuckets
+  let sampleCounts: SharedTable<UInt64>
+  var identification: UInt16 = 0
+  /// Nanoseconds, of the burst at hand.
+  var now: UInt64 = 0
+  /// Dropped frames by reason.
+  public internal(set) var drops = DropCounters()
+  /// What else was done.
+  public internal(set) var statistics = DatapathStatistics()
+
+  /// A slot of the reader's for frames that are looked up alone.
+  static let singleSlot = 63
+  /// Marks a slot whose frame is done or goes its own way.
+  static let skip: Int32 = -1
+
+  /// A queue for `rules`.
+  ///
+  /// - Parameters:
+  ///   - buffers: how many buffers for copies, segments, fragments and answers.
+  ///   - bufferSize: bytes of each, 512…131,072; the largest frame that can be copied is 448 shorter.
+  ///   - owner: the top byte of the tokens of these buffers; no other owner may have it.
+  /// - Throws: ``DatapathError/memory(_:)``, and ``DatapathError/rules(_:)`` when all queues of the book are taken.
+  public init(
+    _ rules: RuleBook, buffers: Int = 1024, bufferSize: Int = 2560, owner: UInt8 = 0xd0
+  ) throws(DatapathError) {
+    self.init(
+      rules, reader: try Self.reader(rules), arena: try Self.arena(capacity: buffers, bufferSize: bufferSize),
+      templates: try TemplateStore(rules.encapsulations),
+      sampleCounts: try SharedTable.make(count: rules.store.opView.count), owner: owner)
+  }
+
+  private init(
+    _ rules: RuleBook, reader: consuming Reader, arena: consuming FrameArena, templates: consuming TemplateStore,
+    sampleCounts: SharedTable<UInt64>, owner: UInt8
+  ) {
+    let overlay = rules.overlay
+    self.rules = rules
+    self.reader = reader
+    self.arena = arena
+    self.templates = templates
+    self.sampleCounts = sampleCounts
+    self.owner = owner
+    programs = rules.store.programView
+    ops = rules.store.opView
+    resume = rules.resume.view
+    ports = PortTable(overlay.ports)
+    endpoint = EndpointAddresses(overlay.endpoint)
+    (uplinkOptions, otherOptions) = Self.parseOptions(overlay.endpoint)
+    tunnelPorts = TunnelPorts(geneve: overlay.endpoint.genevePort, vxlan: overlay.endpoint.vxlanPort)
+    policy = DecapsulationPolicy(acceptsZeroUDPChecksumIPv6: overlay.endpoint.acceptsZeroUDPChecksumIPv6)
+    stacks = FlatTable(repeating: HeaderStack(), count: FrameBurst.capacity)
+    inPorts = FlatTable(repeating: Self.skip, count: FrameBurst.capacity)
+    buckets = TenantBuckets(highest: ports.highestTenant)
+  }
+
+  private static func reader(_ rules: RuleBook) throws(DatapathError) -> Reader {
+    do throws(ClassifierError) {
+      return try rules.classifier.makeReader()
+    } catch {
+      throw .rules(error)
+    }
+  }
+
+  private static func arena(capacity: Int, bufferSize: Int) throws(DatapathError) -> FrameArena {
+    do throws(ArenaError) {
+      return try FrameArena(capacity: capacity, bufferSize: bufferSize, headroom: TemplateStore.slotSize)
+    } catch {
+      throw .memory(error)
+    }
+  }
+
+  private static func parseOptions(_ policy: EndpointPolicy) -> (ParseOptions, ParseOptions) {
+    var uplink = ParseOptions(
+      lookIntoTunnels: true, genevePort: policy.genevePort, vxlanPort: policy.vxlanPort,
+      acceptsVXLANInnerVLAN: policy.acceptsVXLANInnerVLAN)
+    for option in policy.knownCriticalOptions { _ = uplink.addCriticalOption(option) }
+    var other = uplink
+    other.lookIntoTunnels = false
+    return (uplink, other)
+  }
+
+  /// Says which debts the port pays itself (a device's transmit abilities); none at first. An unknown port is ignored.
+  public mutating func setCarried(_ debts: Owed, port id: UInt16) {
+    let index = ports.index(of: id)
+    if index != PortTable.none { ports.setCarried(debts, at: index) }
+  }
+
+  /// Takes back a buffer of this data path's own: every emission whose token's top byte is ``owner`` comes back by this
+  /// when it was sent.
+  public mutating func recycle(_ token: UInt32) {
+    guard UInt8(truncatingIfNeeded: token >> 24) == owner else { return }
+    arena.give(token & 0xff_ffff)
+  }
+
+  /// Buffers of this data path's own that are free.
+  public var buffersAvailable: Int { arena.available }
+}

@@ -1,0 +1,23 @@
+/// What one queue did beside forwarding.
+@frozen
+public struct DatapathStatistics: Equatable, Sendable, BitwiseCopyable {
+  /// Frames copied because an outer header had no room in front.
+  public var headroomCopies: UInt64 = 0
+  /// Copies made by `sample`.
+  public var samples: UInt64 = 0
+  /// Samples that could not be made because no buffer was free.
+  public var samplesLost: UInt64 = 0
+  /// Answers about packets that were too big.
+  public var answers: UInt64 = 0
+  /// Answers that the tenant's rate forbade.
+  public var answersSuppressed: UInt64 = 0
+  /// Packets cut because they were too big after encapsulation.
+  public var fragmented: UInt64 = 0
+  /// Frames that owed segmentation and were cut here.
+  public var segmented: UInt64 = 0
+  /// Frames that went on where a device had stopped.
+  public var resumed: UInt64 = 0
+
+  /// Zeroes.
+  public init() {}
+}

@@ -1,0 +1,140 @@
+public import Classifier
+public import Device
+import Memory
+public import Rules
+
+/// A change of the rules.
+public enum RuleChange: Sendable {
+  /// A new rule under a new id, 1…2^24−1.
+  case add(UInt32, Rule)
+  /// Another rule in the place of one; its counters stay.
+  case replace(UInt32, Rule)
+  /// The rule goes; its last counts come with ``RuleBook/onDeleted``.
+  case delete(UInt32)
+}
+
+/// The control side of the data path: the overlay, its rules, and their compiled actions. One thread owns it; queues
+/// (``Datapath``) read what it publishes while they run.
+public final class RuleBook {
+  /// The highest rule id.
+  public static let highestID: UInt32 = 1 << 24 - 1
+
+  /// What the rules refer to.
+  public let overlay: Overlay
+  var classifier: Classifier
+  let store: ProgramStore
+  let encapsulations: [(index: UInt16, value: Encapsulation)]
+  // Two words a rule id: classifier index << 32 | program + 1 (0 for no rule), then the actions that the device does.
+  let resume: SharedTable<UInt64>
+  /// Is told each deleted rule's id and final counts, once no queue can hit it any more.
+  public var onDeleted: ((UInt32, RuleCount) -> Void)?
+
+  /// A book for `overlay` with room for `limit` rules (1…2^24) and `queues` queues (1…64).
+  ///
+  /// - Throws: ``DatapathError`` for what in the overlay cannot be carried out, or when there is no memory.
+  public init(_ overlay: Overlay, limit: Int = 1 << 20, queues: Int = 1) throws(DatapathError) {
+    guard Set(overlay.ports.map(\.id)).count == overlay.ports.count else { throw .badPorts }
+    let limit = min(max(limit, 1), 1 << 24)
+    self.overlay = overlay
+    encapsulations = overlay.encapsulations.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
+    let templates = try TemplateStore(encapsulations)
+    var plain: [Bool] = []
+    for place in encapsulations.indices { plain.append(templates.templates[place].isPlain) }
+    let places = Dictionary(uniqueKeysWithValues: encapsulations.enumerated().map { ($1.index, $0) })
+    store = try ProgramStore(
+      limit: limit, compiler: ProgramCompiler(overlay: overlay, templatePlaces: places, isPlain: plain))
+    resume = try SharedTable.make(count: Int(Self.highestID + 1) * 2)
+    do throws(ClassifierError) {
+      classifier = try Classifier(limit: limit, readers: queues)
+    } catch {
+      throw .rules(error)
+    }
+    classifier.onRetired { [unowned self] retired in
+      self.store.drop(retired.payload)
+      if let id = retired.id { self.onDeleted?(id, retired.count) }
+    }
+  }
+
+  /// How many rules there are.
+  public var count: Int { classifier.count }
+
+  /// Makes all of `changes` visible at once, or none. `now` (nanoseconds) is when new age timers begin.
+  ///
+  /// - Throws: ``DatapathError/rules(_:)`` with what the classifier refuses, ``DatapathError/programsFull``,
+  ///   ``DatapathError/badID(_:)``.
+  public func apply(_ changes: [RuleChange], now: UInt64) throws(DatapathError) {
+    var programs: [UInt32] = []
+    programs.reserveCapacity(changes.count)
+    do throws(DatapathError) {
+      for change in changes {
+        switch change {
+        case .add(let id, let rule), .replace(let id, let rule):
+          guard id > 0, id <= Self.highestID else { throw .badID(id) }
+          programs.append(try store.use(rule.actions))
+        case .delete: programs.append(0)
+        }
+      }
+      try commit(changes, programs, now: now)
+    } catch {
+      for (program, change) in zip(programs, changes) {
+        if case .delete = change { continue }
+        store.drop(program)
+      }
+      throw error
+    }
+    for (program, change) in zip(programs, changes) { publish(change, program) }
+  }
+
+  private func commit(_ changes: [RuleChange], _ programs: [UInt32], now: UInt64) throws(DatapathError) {
+    do throws(ClassifierError) {
+      try classifier.transaction(now: now) { (transaction) throws(ClassifierError) in
+        for (program, change) in zip(programs, changes) {
+          switch change {
+          case .add(let id, let rule): try transaction.add(id, rule, payload: program)
+          case .replace(let id, let rule): try transaction.replace(id, rule, payload: program)
+          case .delete(let id): try transaction.delete(id)
+          }
+        }
+      }
+    } catch {
+      throw .rules(error)
+    }
+  }
+
+  private func publish(_ change: RuleChange, _ program: UInt32) {
+    switch change {
+    case .add(let id, _), .replace(let id, _):
+      guard let index = classifier.index(of: id) else { return }
+      resume.publish(UInt64(index) << 32 | UInt64(program) + 1, at: Int(id) * 2)
+    case .delete(let id):
+      // An id that was deleted and added again in one transaction stays.
+      guard classifier.index(of: id) == nil else { return }
+      resume.publish(0, at: Int(id) * 2)
+      resume.publish(0, at: Int(id) * 2 + 1)
+    }
+  }
+
+  /// Adds one rule.
+  public func add(_ id: UInt32, _ rule: Rule, now: UInt64) throws(DatapathError) {
+    try apply([.add(id, rule)], now: now)
+  }
+
+  /// Deletes one rule.
+  public func delete(_ id: UInt32, now: UInt64) throws(DatapathError) { try apply([.delete(id)], now: now) }
+
+  /// Says how many of a rule's actions its device does: frames that come up with this rule go on behind them. 0, as at
+  /// first, is a guard: they come up untouched and uncounted.
+  public func setResume(rule id: UInt32, actionsDone: Int) {
+    guard id > 0, id <= Self.highestID else { return }
+    resume.publish(UInt64(UInt16(clamping: actionsDone)), at: Int(id) * 2 + 1)
+  }
+
+  /// What all queues together counted at a rule; nil when there is no such rule.
+  public func counts(of id: UInt32) -> RuleCount? { classifier.count(of: id) }
+
+  /// Rules with an `age` action that were idle for their timeout, each told once an idle time.
+  public func aged(now: UInt64) -> [UInt32] { classifier.aged(now: now) }
+
+  /// Frees what no queue can see any more; every change does so too.
+  public func reclaim() { classifier.reclaim() }
+}
