@@ -1,5 +1,6 @@
 import Testing
-import Wire
+
+@testable import Wire
 
 /// The safe twin: one word at a time over an array, carries added in at once.
 private func twin(_ bytes: [UInt8]) -> UInt16 {

@@ -1,6 +1,7 @@
 // The instructions Swift has no name for. Header only, no state, nothing that can fail.
 #pragma once
 #include <stdint.h>
+#include "cshim_checksum.h"
 #if defined(__x86_64__)
 #include <immintrin.h>
 #include <x86intrin.h>

@@ -22,11 +22,9 @@ public enum InternetChecksum {
   /// `sum` with its carries added in, down to 16 bits. 0 only for 0.
   @inlinable @inline(__always)
   public static func fold(_ sum: UInt64) -> UInt16 {
-    var value = (sum & 0xffff_ffff) &+ (sum >> 32)
-    value = (value & 0xffff) &+ (value >> 16)
-    value = (value & 0xffff) &+ (value >> 16)
-    value = (value & 0xffff) &+ (value >> 16)
-    return UInt16(truncatingIfNeeded: value)
+    // A value and itself with its halves swapped: the upper half of their sum is both halves with the end-around carry.
+    let wide = UInt32(truncatingIfNeeded: (sum &+ (sum << 32 | sum >> 32)) >> 32)
+    return UInt16(truncatingIfNeeded: (wide &+ (wide << 16 | wide >> 16)) >> 16)
   }
 
   /// The ones-complement sum of two sums.

@@ -1,2 +1,2 @@
 /// What Wire measures.
-let wireBenches: [Bench] = [wireParseBench]
+let wireBenches: [Bench] = [wireParseBench, wireChecksumBench]
