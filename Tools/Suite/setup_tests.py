@@ -48,11 +48,12 @@ class Machine(unittest.TestCase):
         self.assertEqual(self.run_setup(root=False), (0, "", ""))
 
     def test_what_is_missing_is_said_and_installed_without_questions(self):
-        code, said, done = self.run_setup(missing=["tshark", "libpcap-dev"])
+        code, said, done = self.run_setup(missing=["tshark", "libpcap-dev", "libstdc++-12-dev"])
         self.assertEqual(code, 0, said)
+        self.assertIn("libstdc++-12-dev   C++ headers", said)
         self.assertIn("tshark             dissects frames", said)
         self.assertIn("apt-get update -q noninteractive", done)
-        self.assertIn("apt-get install -y --no-install-recommends libpcap-dev tshark -q noninteractive", done)
+        self.assertIn("apt-get install -y --no-install-recommends libpcap-dev libstdc++-12-dev tshark -q noninteractive", done)
         self.assertIn("install-setuid boolean false", done)
         self.assertNotIn("sudo", done)
 
