@@ -31,7 +31,7 @@ DOORS = {
 SYSTEM = {
     "Memory": {"Glibc", "Musl", "Synchronization"},
     "Virtqueue": {"Glibc", "Musl", "Synchronization"},
-    "Classifier": {"Synchronization"},
+    "Classifier": {"Glibc", "Musl", "Synchronization"},
     "Ports": {"Glibc", "Musl"},
     "Control": {"Foundation", "FoundationEssentials", "Glibc", "Musl", "Yams"},
     "dpuctl": {"Foundation", "FoundationEssentials", "Glibc", "Musl", "ArgumentParser"},

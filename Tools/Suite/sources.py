@@ -60,13 +60,15 @@ def check_file(path, text, places):
 
 
 def check_swift(path, text, places):
-    problems = []
+    problems, unsafe = [], []
     for number, line in enumerate(code_only(text).split("\n"), 1):
         for word, why in BANNED:
             if word.search(line):
                 problems.append(f"{path}:{number}: {why}: {line.strip()[:80]}")
         if UNSAFE.search(line) and not may_be_unsafe(path, places):
-            problems.append(f"{path}:{number}: 'unsafe' is not for this file (Tools/Suite/unsafe.list): {line.strip()[:60]}")
+            unsafe.append(number)
+    if unsafe:
+        problems.append(f"{path}:{unsafe[0]}: 'unsafe' is not for this file (Tools/Suite/unsafe.list); {len(unsafe)} lines")
     return problems
 
 
@@ -103,7 +105,7 @@ def check_promises(specification, files, texts):
         where = f"SPECIFICATION.md:{number}"
         quoted = re.findall(r'"([^"]+)"', held)
         rest = re.sub(r'"[^"]+"', "", held)
-        words = re.findall(r"\b\w+Tests\b", rest)
+        words = re.findall(r"\b\w+Tests\b", rest) + re.findall(r"(?<=\.)[a-z]\w+(?=`)", rest)
         paths = [path.rstrip(".,;") for path in re.findall(r"(?:Sources|Tests|Tools|DeviceProfiles|Firmware)/[\w./+-]+", rest)]
         programs = re.findall(r"`?(?:properties|Tools/bench|benchmarks|dpuctl) [\w-]+`?", rest)
         for name in quoted:
