@@ -1,1 +1,0 @@
-// Removed by the room's first real test.
