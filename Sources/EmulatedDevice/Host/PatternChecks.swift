@@ -8,6 +8,9 @@ struct PatternChecks {
   private var tags = 0
   private var isInner = false
   private var tunnel = TunnelKind.none
+  /// The IP version and the transport item of this level; nil when there was none.
+  private var isIPv6: Bool?
+  private var transport: Item?
   private var options: [GeneveOptionItem] = []
 
   init(abilities: Abilities) { self.abilities = abilities }
@@ -34,12 +37,18 @@ struct PatternChecks {
         try rise(to: 2, refusal)
       }
       tags += 1
-    case .ipv4, .ipv6: try rise(to: 3, refusal)
-    case .udp, .tcp, .icmp, .icmp6, .esp: try rise(to: 4, refusal)
-    case .geneve: try open(.geneve, refusal)
-    case .vxlan: try open(.vxlan, refusal)
-    case .gre: try open(.gre, refusal)
-    case .nvgre: try open(.nvgre, refusal)
+    case .ipv4, .ipv6:
+      try rise(to: 3, refusal)
+      if case .ipv6 = item { isIPv6 = true } else { isIPv6 = false }
+    case .udp, .tcp, .icmp, .icmp6, .esp:
+      try rise(to: 4, refusal)
+      if case .icmp = item, isIPv6 == true { throw refusal }
+      if case .icmp6 = item, isIPv6 == false { throw refusal }
+      transport = item
+    case .geneve: try open(.geneve, overUDP: true, refusal)
+    case .vxlan: try open(.vxlan, overUDP: true, refusal)
+    case .gre: try open(.gre, overUDP: false, refusal)
+    case .nvgre: try open(.nvgre, overUDP: false, refusal)
     case .geneveOption: guard isInner, rank == 0, tunnel == .geneve else { throw refusal }
     case .greKey:
       guard isInner, rank == 0, tunnel == .gre else { throw refusal }
@@ -52,8 +61,15 @@ struct PatternChecks {
     rank = next
   }
 
-  private mutating func open(_ kind: TunnelKind, _ refusal: Refusal) throws(Refusal) {
+  private mutating func open(_ kind: TunnelKind, overUDP: Bool, _ refusal: Refusal) throws(Refusal) {
     guard !isInner else { throw refusal }
+    switch transport {
+    case nil: break
+    case .udp?: guard overUDP else { throw refusal }
+    default: throw refusal
+    }
+    isIPv6 = nil
+    transport = nil
     isInner = true
     tunnel = kind
     rank = 0

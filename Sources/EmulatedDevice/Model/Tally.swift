@@ -14,7 +14,6 @@ struct UpCause: Equatable {
   static let notFresh = UpCause(rawValue: 8)
   static let ability = UpCause(rawValue: 9)
   static let copies = UpCause(rawValue: 10)
-  static let malformedRow = UpCause(rawValue: 11)
   static func drop(_ reason: DropReason) -> UpCause { UpCause(rawValue: reason.rawValue) }
 }
 
