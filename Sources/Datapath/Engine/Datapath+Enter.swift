@@ -26,9 +26,37 @@ extension Datapath {
     if looks, stack.outer.isFragment, stack.outer.ipProto == 17 || stack.outer.ipProto == 47,
       endpoint.isDestination(frame.bytes, stack.outer)
     {
-      return drop(&frame, .outerFragment, &out)
+      return takeFragment(&frame, &out)
     }
     search(&frame, &work, group: 0, &out)
+  }
+
+  /// M7: an outer fragment for one of our endpoints.
+  private mutating func takeFragment(_ frame: inout Frame, _ out: inout EmissionBurst) {
+    let answer = reassembler?.take(frame, now: now, arena: &arena, owner: owner)
+    countLosses()
+    switch answer {
+    case nil, .notFragment: drop(&frame, .outerFragment, &out)
+    case .dropped(let reason): drop(&frame, reason, &out)
+    case .absorbed: discard(frame, &out)
+    case .whole(var whole):
+      discard(frame, &out)
+      whole.steps = []
+      whole.clearOffsets()
+      enter(&whole, out: &out)
+    }
+  }
+
+  /// Fragments that had been taken in and were dropped since.
+  private mutating func countLosses() {
+    guard let losses = reassembler?.takeLosses() else { return }
+    drops.add(losses)
+  }
+
+  /// Drops outer fragments that did not become whole in time; called now and then when no fragment comes.
+  public mutating func expire(now: UInt64) {
+    reassembler?.expire(now: now)
+    countLosses()
   }
 
   /// V2 and V3: goes on where the device stopped.

@@ -81,7 +81,9 @@ extension Datapath {
     let template = templates.templates[Int(program.template)]
     let port = ports.entries[Int(program.port)]
     let length = frame.length
-    guard template.overhead &+ length <= Int(port.mtu), frame.headroom >= Int(template.padded) else { return false }
+    guard template.overhead &+ length <= Int(port.mtu), frame.headroom >= Int(template.padded),
+      length &+ Int(template.padded) <= 0xffff
+    else { return false }
     countHit(hit, program, length: length)
     let bytes = frame.bytes
     let layers = stacks[index].outer
@@ -91,6 +93,7 @@ extension Datapath {
     template.finishPlain(frame.bytes, tos: tos, hash: hash)
     frame.clearOffsets()
     frame.steps.formUnion([.match, .encapsulate])
+    frame.rule = reader.id(of: hit)
     emit(&frame, port: port.id, &out)
     return true
   }
@@ -111,6 +114,7 @@ extension Datapath {
     countHit(hit, program, length: length)
     Decapsulator.strip(&frame, stack, asked: program.kind)
     frame.steps.insert(.match)
+    frame.rule = reader.id(of: hit)
     emit(&frame, port: port.id, &out)
     return true
   }

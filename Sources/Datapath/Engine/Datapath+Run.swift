@@ -47,7 +47,7 @@ extension Datapath {
     case .rss:
       if let reason = refresh(frame, &work) { return drop(&frame, reason, &out) }
       let hash = FlowHash.hash(frame.bytes, work.stack.outer)
-      let index = UInt64(hash) &* op.c >> 32
+      let index = (UInt64(hash) &* op.c) >> 32
       deliver(&frame, work, queue: UInt8(truncatingIfNeeded: op.b >> (index &* 8)), &out)
     case .drop: drop(&frame, .rule, &out)
     case .port:

@@ -29,6 +29,8 @@ public struct Datapath: ~Copyable {
   /// The top byte of the tokens of frames that were made here.
   public let owner: UInt8
   var buckets: TenantBuckets
+  /// Nil when outer fragments are dropped.
+  var reassembler: Reassembler?
   let sampleCounts: SharedTable<UInt64>
   var identification: UInt16 = 0
   /// Nanoseconds, of the burst at hand.
@@ -49,24 +51,31 @@ public struct Datapath: ~Copyable {
   ///   - buffers: how many buffers for copies, segments, fragments and answers.
   ///   - bufferSize: bytes of each, 512…131,072; the largest frame that can be copied is 448 shorter.
   ///   - owner: the top byte of the tokens of these buffers; no other owner may have it.
+  ///   - seed: of hashes that nobody outside should know.
   /// - Throws: ``DatapathError/memory(_:)``, and ``DatapathError/rules(_:)`` when all queues of the book are taken.
   public init(
-    _ rules: RuleBook, buffers: Int = 1024, bufferSize: Int = 2560, owner: UInt8 = 0xd0
+    _ rules: RuleBook, buffers: Int = 1024, bufferSize: Int = 2560, owner: UInt8 = 0xd0, seed: UInt64 = 0
   ) throws(DatapathError) {
+    // A packet that was put together has up to 65,535 bytes.
+    let whole = rules.overlay.endpoint.reassembly == nil ? 0 : 0xffff + TemplateStore.slotSize
     self.init(
-      rules, reader: try Self.reader(rules), arena: try Self.arena(capacity: buffers, bufferSize: bufferSize),
+      rules, reader: try Self.reader(rules),
+      arena: try Self.arena(capacity: buffers, bufferSize: max(bufferSize, whole)),
+      reassembler: try Self.reassembler(rules.overlay.endpoint, seed: seed),
       templates: try TemplateStore(rules.encapsulations),
       sampleCounts: try SharedTable.make(count: rules.store.opView.count), owner: owner)
   }
 
   private init(
-    _ rules: RuleBook, reader: consuming Reader, arena: consuming FrameArena, templates: consuming TemplateStore,
+    _ rules: RuleBook, reader: consuming Reader, arena: consuming FrameArena,
+    reassembler: consuming Reassembler?, templates: consuming TemplateStore,
     sampleCounts: SharedTable<UInt64>, owner: UInt8
   ) {
     let overlay = rules.overlay
     self.rules = rules
     self.reader = reader
     self.arena = arena
+    self.reassembler = reassembler
     self.templates = templates
     self.sampleCounts = sampleCounts
     self.owner = owner
@@ -94,6 +103,15 @@ public struct Datapath: ~Copyable {
   private static func arena(capacity: Int, bufferSize: Int) throws(DatapathError) -> FrameArena {
     do throws(ArenaError) {
       return try FrameArena(capacity: capacity, bufferSize: bufferSize, headroom: TemplateStore.slotSize)
+    } catch {
+      throw .memory(error)
+    }
+  }
+
+  private static func reassembler(_ policy: EndpointPolicy, seed: UInt64) throws(DatapathError) -> Reassembler? {
+    guard let bounds = policy.reassembly else { return nil }
+    do throws(ArenaError) {
+      return try Reassembler(bounds, seed: seed)
     } catch {
       throw .memory(error)
     }

@@ -17,6 +17,19 @@ public struct DropCounters: ~Copyable {
     return sum
   }
 
+  mutating func add(_ losses: Reassembler.Losses) {
+    add(.fragmentOverlap, losses.overlap)
+    add(.fragmentTimeout, losses.timeout)
+    add(.fragmentMemory, losses.memory)
+    add(.fragmentMalformed, losses.malformed)
+    add(.ecnNotCapable, losses.ecn)
+    add(.noBuffer, losses.buffer)
+  }
+
+  private mutating func add(_ reason: DropReason, _ count: Int) {
+    counts[Int(reason.rawValue)] &+= UInt64(truncatingIfNeeded: count)
+  }
+
   @inline(__always)
   mutating func count(_ reason: DropReason) { counts[Int(reason.rawValue)] &+= 1 }
 }
