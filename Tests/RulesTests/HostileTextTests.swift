@@ -46,8 +46,6 @@ struct HostileTextTests {
       "flow create 0 pattern " + String(repeating: "eth / ", count: 10_000) + "end actions drop / end",
       "flow create 0 pattern end actions " + String(repeating: "count / ", count: 5_000) + "end",
       "flow create 0 pattern end actions rss queues " + String(repeating: "1 ", count: 20_000) + "end / end",
-      "flow create 0 pattern end actions rss queues 1 end types " + String(repeating: "esp ", count: 10_000)
-        + "end / end",
       "flow destroy 0 " + String(repeating: "rule", count: 12_000),
       "flow create 0 pattern eth dst is " + String(repeating: ":", count: 60_000),
       "flow create 0 pattern eth / ipv6 dst is " + String(repeating: "1:", count: 30_000),

@@ -140,10 +140,9 @@ struct RandomRules {
   }
 
   mutating func rss() -> RSSAction {
-    let types = ["ipv4", "ipv4-udp", "esp", "ipv6-tcp", "l3-src-only"]
     return RSSAction(
       queues: (0..<number(1...5)).map { _ in u() }, level: .init(rawValue: UInt8(number(0...2))) ?? .inner,
-      types: (0..<number(0...3)).map { _ in types[number(0...4)] })
+      types: HashTypes(rawValue: chance(50) ? 0 : u() & ((1 << UInt64(HashTypes.words.count)) - 1)))
   }
 
   mutating func setField() -> SetField {

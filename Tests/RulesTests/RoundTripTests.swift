@@ -54,6 +54,10 @@ struct RoundTripTests {
       "flow create 0 pattern geneve-opt type is 0x80 length is 2 class is 258 data is 0x0001 / end actions end",
       "flow create 0 pattern geneve-opt class is 0x0102 type is 0x80 length is 2 data spec 00010000 data mask ffff0000 / end actions end"
     ),
+    (
+      "flow create 0 pattern ipv4 src spec 10.1.1.1 src last 10.1.9.9 src prefix 16 / end actions rss queues 1 2 end types esp ip esp end / end",
+      "flow create 0 pattern ipv4 src spec 10.1.0.0 src prefix 16 / end actions rss queues 1 2 end types ip esp end / end"
+    ),
     ("flow isolate 3 off", "flow isolate 3 0"), ("set raw_encap eth / end_set", "set raw_encap 0 eth / end_set"),
     ("set sample_actions 1 mark id 1 / end_set", "set sample_actions 1 mark id 1 / end"),
     (

@@ -121,7 +121,7 @@ extension Cursor {
     let token = next
     advance()
     var queues: [UInt16] = []
-    var types: [String] = []
+    var types: HashTypes = []
     var level = RSSAction.Level.outermost
     while let word, word != "/" {
       guard words.contains(word) else {
@@ -141,10 +141,10 @@ extension Cursor {
       case "types":
         types = []
         while !take("end") {
-          guard let type = self.word, ActionWord.hashTypes.contains(type), types.count < 64 else {
-            throw unexpected(ActionWord.hashTypes + ["end"], "a hash type or `end`")
+          guard let type = self.word.flatMap(HashTypes.init(word:)) else {
+            throw unexpected(HashTypes.words + ["end"], "a hash type or `end`")
           }
-          types.append(type)
+          types.formUnion(type)
           advance()
         }
       case "level":

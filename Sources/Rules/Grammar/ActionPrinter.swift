@@ -37,7 +37,7 @@ extension RSSAction {
   var text: String {
     var text = "rss queues " + queues.map { "\($0) " }.joined() + "end"
     if level != .outermost { text += " level \(level.rawValue)" }
-    if !types.isEmpty { text += " types " + types.map { $0 + " " }.joined() + "end" }
+    if !types.isEmpty { text += " types " + types.names.map { $0 + " " }.joined() + "end" }
     return text
   }
 }

@@ -70,9 +70,11 @@ struct ActionWord {
     }
     return words
   }()
+}
 
-  /// testpmd's names of RSS hash types.
-  static let hashTypes: [String] = [
+extension HashTypes {
+  /// testpmd's names of the hash types; the place in the list is the bit.
+  public static let words: [String] = [
     "all", "none", "ip", "udp", "tcp", "sctp", "tunnel", "vlan", "port", "eth", "ipv4", "ipv4-frag", "ipv4-tcp",
     "ipv4-udp", "ipv4-sctp", "ipv4-other", "ipv6", "ipv6-frag", "ipv6-tcp", "ipv6-udp", "ipv6-sctp", "ipv6-other",
     "l2-payload", "ipv6-ex", "ipv6-tcp-ex", "ipv6-udp-ex", "vxlan", "geneve", "nvgre", "s-vlan", "c-vlan", "esp",
@@ -80,4 +82,15 @@ struct ActionWord {
     "l3-pre40", "l3-pre48", "l3-pre56", "l3-pre64", "l3-pre96", "l2-src-only", "l2-dst-only", "l3-src-only",
     "l3-dst-only", "l4-src-only", "l4-dst-only",
   ]
+
+  /// The names of the bits that are set.
+  public var names: [String] {
+    Self.words.enumerated().filter { rawValue >> UInt64($0.offset) & 1 == 1 }.map(\.element)
+  }
+
+  /// The type of this name.
+  init?(word: String) {
+    guard let bit = Self.words.firstIndex(of: word) else { return nil }
+    self.init(rawValue: 1 << UInt64(bit))
+  }
 }

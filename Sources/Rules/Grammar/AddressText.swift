@@ -56,15 +56,27 @@ enum MACText {
   /// `aa:bb:cc:dd:ee:ff` (one or two digits each) or `aabb:ccdd:eeff`.
   static func parse(_ text: ArraySlice<UInt8>) -> UInt64? {
     guard text.count <= 17 else { return nil }
-    let groups = text.split(separator: UInt8(ascii: ":"), omittingEmptySubsequences: false)
-    let digits = groups.count == 6 ? 1...2 : 4...4
-    guard groups.count == 6 || groups.count == 3 else { return nil }
-    var value: UInt64 = 0
-    for group in groups {
-      guard digits.contains(group.count), let part = NumberText.hexadecimal(group) else { return nil }
-      value = value << (48 / UInt64(groups.count)) | UInt64(truncatingIfNeeded: part)
+    let colons = text.reduce(0) { $0 + ($1 == UInt8(ascii: ":") ? 1 : 0) }
+    return switch colons {
+    case 5: parse(text, digits: 1...2, bits: 8)
+    case 2: parse(text, digits: 4...4, bits: 16)
+    default: nil
     }
-    return value
+  }
+
+  private static func parse(_ text: ArraySlice<UInt8>, digits: ClosedRange<Int>, bits: UInt64) -> UInt64? {
+    var (value, group, count): (UInt64, UInt64, Int) = (0, 0, 0)
+    for letter in text {
+      if letter == UInt8(ascii: ":") {
+        guard digits.contains(count) else { return nil }
+        (value, group, count) = (value << bits | group, 0, 0)
+        continue
+      }
+      guard let digit = NumberText.digit(letter) else { return nil }
+      group = group << 4 | UInt64(digit)
+      count += 1
+    }
+    return digits.contains(count) ? value << bits | group : nil
   }
 
   /// `aa:bb:cc:dd:ee:ff`.
@@ -82,15 +94,23 @@ enum IPv4Text {
   static func parse(_ text: ArraySlice<UInt8>) -> UInt32? {
     guard text.count >= 7, text.count <= 15 else { return nil }
     var value: UInt32 = 0
-    var parts = 0
-    for part in text.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false) {
-      guard part.count <= 3, part.first != 0x30 || part.count == 1, part.allSatisfy({ $0 >= 0x30 && $0 <= 0x39 }),
-        let number = NumberText.parse(part), number <= 255
-      else { return nil }
-      value = value << 8 | UInt32(truncatingIfNeeded: number)
-      parts += 1
+    var part: UInt32 = 0
+    var (digits, parts) = (0, 1)
+    for letter in text {
+      if letter == UInt8(ascii: ".") {
+        guard digits > 0 else { return nil }
+        value = value << 8 | part
+        parts += 1
+        (part, digits) = (0, 0)
+        continue
+      }
+      // A second digit behind a zero would be octal elsewhere.
+      guard letter >= 0x30, letter <= 0x39, digits == 0 || part > 0 else { return nil }
+      part = part * 10 + UInt32(letter - 0x30)
+      digits += 1
+      guard part <= 255 else { return nil }
     }
-    return parts == 4 ? value : nil
+    return parts == 4 && digits > 0 ? value << 8 | part : nil
   }
 
   /// Dotted decimal.

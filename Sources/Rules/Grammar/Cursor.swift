@@ -28,6 +28,7 @@ struct Cursor {
       tokens = [Token(start: start, end: start + 1)]
       throw error(at: 0, "the line has \(end - start) bytes, more than \(Self.longestLine)")
     }
+    tokens.reserveCapacity((end - start) / 5)
     var at = start
     while at < end {
       if isBlank(at) {

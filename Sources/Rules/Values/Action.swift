@@ -63,15 +63,24 @@ public struct RSSAction: Equatable, Hashable, Sendable {
   public var queues: [UInt16]
   /// Outer or inner headers.
   public var level: Level
-  /// Hash types in testpmd's words (`ipv4`, `ipv4-udp`, `esp`, …); empty means the device's own.
-  public var types: [String]
+  /// What is hashed; empty means the device's own.
+  public var types: HashTypes
 
   /// Spreads over `queues`.
-  public init(queues: [UInt16], level: Level = .outermost, types: [String] = []) {
+  public init(queues: [UInt16], level: Level = .outermost, types: HashTypes = []) {
     self.queues = queues
     self.level = level
     self.types = types
   }
+}
+
+/// Kinds of frames and fields that are hashed. Bit N is word N of the grammar's list (`HashTypes.words`).
+@frozen
+public struct HashTypes: OptionSet, Hashable, Sendable, BitwiseCopyable {
+  /// The bits.
+  public let rawValue: UInt64
+  /// From bits.
+  @inlinable public init(rawValue: UInt64) { self.rawValue = rawValue }
 }
 
 /// A header field and the value it gets; of the outermost header of its kind at that moment.
