@@ -57,6 +57,7 @@ struct Model: ~Copyable {
   mutating func receive(_ frame: Frame, port: UInt16, now: UInt64, emit: (Emission) -> Void) {
     tally.add(.framesIn)
     tally.add(.bytesIn, UInt64(frame.length))
+    defer { resetIfDue() }
     if swallows() { return }
     var up = frame
     up.inPort = port
@@ -102,18 +103,19 @@ struct Model: ~Copyable {
       tally.add(.lost)
       return true
     }
-    let number = tally[.framesIn]
-    let isHeld = faults.isHeldAtReset(number)
-    if number == faults.plan.resetAtFrame {
-      isAlive = false
-      tally.add(.resets)
-      store.removeAll()
-    }
-    if isHeld || faults.lostFrame.strikes(&faults.chance) || (!isAlive && !isHeld) {
+    if faults.isHeldAtReset(tally[.framesIn]) || faults.lostFrame.strikes(&faults.chance) {
       tally.add(.lost)
       return true
     }
     return false
+  }
+
+  /// The device resets itself: no rules, no answers.
+  private mutating func resetIfDue() {
+    guard isAlive, faults.plan.resetAtFrame > 0, tally[.framesIn] == faults.plan.resetAtFrame else { return }
+    isAlive = false
+    tally.add(.resets)
+    store.removeAll()
   }
 
   /// M7: a fragment of a tunnel packet for one of our endpoints.
