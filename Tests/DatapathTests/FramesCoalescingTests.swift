@@ -165,6 +165,129 @@ struct FramesCoalescingTests {
     #expect(try merged(checked) { $0[38] ^= 1 } == 2)
   }
 
+  @Test("Identifications that first stand and then count, or the other way round, end a merge")
+  func mixedIdentification() throws {
+    var arena = try largeArena(16)
+    for ids in [[5, 5, 7], [5, 6, 5], [5, 5, 6]] {
+      var packet = TestPacket()
+      packet.innerDF = true
+      packet.payload = Array(0..<90)
+      var segments = packet.segments(size: 30)
+      for index in 0..<3 { segments[index].innerID = ids[index] }
+      var coalescer = Coalescer(intoTunnels: false)
+      let out = try Self.run(&coalescer, segments.map { $0.make().bytes }, &arena)
+      #expect(out.count == 2, "\(ids)")
+      for frame in out { arena.giveBack(frame) }
+    }
+  }
+
+  @Test("A checksum that is the other zero is not merged: cut again it would not come out as it was")
+  func otherZero() throws {
+    var arena = try largeArena(32)
+    // The first payload word is chosen so that TCP's checksum is 0; the identification so that the header's is.
+    func merged(_ tweak: (inout TestPacket) -> Void, field: Int) throws -> Int {
+      var packet = TestPacket()
+      packet.innerDF = true
+      packet.innerID = 0
+      packet.payload = Array(repeating: 0, count: 60)
+      var segments = packet.segments(size: 30)
+      for index in 0..<2 {
+        segments[index].innerID = 0
+        tweak(&segments[index])
+      }
+      var frames = segments.map { $0.make().bytes }
+      for index in 0..<2 {
+        #expect(Array(frames[index][field..<field + 2]) == [0, 0])
+        frames[index].replaceSubrange(field..<field + 2, with: [255, 255])
+      }
+      var coalescer = Coalescer(intoTunnels: false)
+      let out = try Self.run(&coalescer, frames, &arena)
+      for frame in out { arena.giveBack(frame) }
+      return out.count
+    }
+    func word(_ bytes: [UInt8], _ at: Int) -> [UInt8] { Array(bytes[at..<at + 2]) }
+    #expect(try merged({ $0.payload.replaceSubrange(0..<2, with: word($0.make().bytes, 50)) }, field: 50) == 2)
+    #expect(
+      try merged(
+        {
+          let checksum = word($0.make().bytes, 24)
+          $0.innerID = Int(checksum[0]) << 8 | Int(checksum[1])
+        }, field: 24) == 2)
+  }
+
+  @Test("A datagram without a checksum is not merged, even when somebody says that it is good")
+  func noChecksum() throws {
+    var arena = try largeArena(8)
+    var packet = TestPacket()
+    packet.isTCP = false
+    packet.payload = Array(0..<60)
+    var coalescer = Coalescer(intoTunnels: false)
+    for segment in packet.segments(size: 30) {
+      var bytes = segment.make().bytes
+      bytes.replaceSubrange(40..<42, with: [0, 0])
+      var frame = try frameOf(bytes, &arena)
+      frame.checksums[.outerL4] = .good
+      let answer = coalescer.offer(frame, arena: &arena, owner: 0)
+      #expect(!answer.absorbed && answer.flushed == nil)
+    }
+  }
+
+  @Test("Padding inside a tunnel keeps a frame from being merged")
+  func innerPadding() throws {
+    var arena = try largeArena(8)
+    var packet = TestPacket(tunnel: .gre(key: false, checksum: false))
+    packet.outerIPv6 = true
+    packet.payload = Array(0..<60)
+    let frames = packet.segments(size: 30).map { segment in
+      var bytes = segment.make().bytes + [0, 0]
+      let length = Int(bytes[18]) << 8 | Int(bytes[19])
+      bytes.replaceSubrange(18..<20, with: be16(length + 2))
+      return bytes
+    }
+    var coalescer = Coalescer(intoTunnels: true)
+    #expect(try Self.run(&coalescer, frames, &arena).count == 2)
+  }
+
+  @Test("Flows that differ in VNI, key or port of arrival are held side by side")
+  func sideBySide() throws {
+    for tunnel in [TestPacket.Tunnel.vxlan, .gre(key: true, checksum: false), .gre(key: true, checksum: true), .nvgre] {
+      var arena = try largeArena(16)
+      var one = TestPacket(tunnel: tunnel)
+      one.payload = Array(0..<60)
+      var two = one
+      two.vni += 1
+      let a = one.segments(size: 30).map { $0.make().bytes }
+      let b = two.segments(size: 30).map { $0.make().bytes }
+      var coalescer = Coalescer(intoTunnels: true)
+      let out = try Self.run(&coalescer, [a[0], b[0], a[1], b[1]], &arena)
+      #expect(out.count == 2)
+      // The same frames through two ports.
+      for index in 0..<4 {
+        var frame = try frameOf(a[index / 2], &arena)
+        frame.inPort = UInt16(index % 2)
+        #expect(coalescer.offer(frame, arena: &arena, owner: 0).absorbed)
+      }
+      #expect(coalescer.held == 2)
+    }
+  }
+
+  @Test("A full table gives up its oldest flow for one that may be merged, and for nothing else")
+  func fullTable() throws {
+    var arena = try largeArena(16)
+    var packet = TestPacket()
+    packet.payload = Array(0..<30)
+    var coalescer = Coalescer(flows: 1, intoTunnels: false)
+    let first = packet.make().bytes
+    #expect(coalescer.offer(try frameOf(first, &arena), arena: &arena, owner: 0).absorbed)
+    packet.ports.0 = 1
+    packet.flags = 0x18
+    let pushed = coalescer.offer(try frameOf(packet.make().bytes, &arena), arena: &arena, owner: 0)
+    #expect(!pushed.absorbed && pushed.flushed == nil)
+    packet.flags = 0x10
+    let other = coalescer.offer(try frameOf(packet.make().bytes, &arena), arena: &arena, owner: 0)
+    #expect(other.absorbed && other.flushed?.bytes.array() == first)
+  }
+
   @Test("A flow's held frame leaves before anything else of the flow, and PSH or FIN sends it at once")
   func order() throws {
     var arena = try largeArena(16)

@@ -121,6 +121,23 @@ struct FramesFragmentationTests {
     #expect(got == plain.map { Array($0[14...]) })
   }
 
+  @Test("A fragment whose end would pass 65,535 is fragment_malformed")
+  func pastTheEnd() throws {
+    var arena = try largeArena(8)
+    var packet = TestPacket()
+    packet.payload = Array(0..<60)
+    for (offset, isFine) in [(0x1fff - 12, true), (0x1fff - 11, false), (0x1fff, false)] {
+      let frame = try frameOf(packet.make().bytes, &arena)
+      frame.bytes.store(UInt16(offset), at: 20)
+      if isFine {
+        #expect(try Self.cut(frame, size: 60, &arena).count == 2)
+      } else {
+        #expect(throws: DropReason.fragmentMalformed) { try Fragmenter(frame, size: 60) }
+      }
+      arena.giveBack(frame)
+    }
+  }
+
   @Test("Options that cannot be walked and offsets past 65,535 give pieces or fragment_malformed, never a trap")
   func hostile() throws {
     var arena = try largeArena(64)

@@ -176,6 +176,13 @@ struct FramesReassemblyTests {
       other.data[23] = 0
       #expect(try bench.take(other) == "fragment_overlap")
       #expect(bench.reassembler.takeLosses().overlap == 1)
+      // The same bytes at the same place, but once with more to come and once without: no repetition.
+      for more in [true, false] {
+        var torn = try Bench()
+        #expect(try torn.take(Fragment(v6: v6, offset: 8, more: more, data: Array(0..<8))) == "absorbed")
+        #expect(try torn.take(Fragment(v6: v6, offset: 8, more: !more, data: Array(0..<8))) == "fragment_overlap")
+        #expect(torn.reassembler.takeLosses().overlap == 1)
+      }
     }
   }
 

@@ -75,6 +75,11 @@ struct TestPacket {
   var outerUDPChecksum = true
   var tcpOptions: [UInt8] = []
   var ipOptions: [UInt8] = []
+  /// Extension headers of an inner IPv6 packet and the type of the first; the last one's type byte is the transport's.
+  var extensions: [UInt8] = []
+  var extensionType: UInt8 = 0
+  /// What the pseudo-header has in place of the destination.
+  var finalDestination: [UInt8] = []
   var vni: UInt32 = 0x1234
   var ports: (UInt16, UInt16) = (40000, 443)
   var sequence: UInt32 = 0xffff_f000
@@ -137,10 +142,13 @@ struct TestPacket {
     let l4Header = l4.count
     l4 += payload
     let hasTunnel = tunnel != .none
-    let header = ip(
-      v6: innerIPv6, proto: proto, length: l4.count, seed: hasTunnel ? 9 : 5, id: innerID, df: innerDF,
-      options: innerIPv6 ? [] : ipOptions)
-    let base = pseudo(header, proto: proto, length: l4.count)
+    var header = ip(
+      v6: innerIPv6, proto: extensions.isEmpty ? proto : extensionType, length: extensions.count + l4.count,
+      seed: hasTunnel ? 9 : 5, id: innerID, df: innerDF, options: innerIPv6 ? [] : ipOptions)
+    var addressed = header
+    if !finalDestination.isEmpty { addressed.replaceSubrange(24..<40, with: finalDestination) }
+    header += extensions
+    let base = pseudo(addressed, proto: proto, length: l4.count)
     let field = isTCP ? 16 : 6
     let full = ~slowSum(l4, base) & 0xffff
     let value = be16(Int(owes ? base : full == 0 && !isTCP ? 0xffff : full))

@@ -39,7 +39,7 @@ struct CoalescingCandidate: BitwiseCopyable {
   private func isPlain(_ frame: Frame, _ bytes: Bytes) -> Bool {
     let layer = walk.innermost
     guard payload > 0, payload <= 0xffff, headers <= Frame.largestOffset, layer.end == bytes.count,
-      walk.outer.end == bytes.count, walk.outer.fragmentHeader == 0, layer.fragmentHeader == 0,
+      walk.outer.fragmentHeader == 0, layer.fragmentHeader == 0,
       !walk.outer.isAuthenticated, !layer.isAuthenticated
     else { return false }
     switch walk.tunnel {

@@ -154,7 +154,7 @@ public struct Reassembler: ~Copyable {
     let known = Int(store.packets[index].end)
     let last = store.packets[index].last
     let reach = last == 0 ? 0 : reach(last)
-    if known >= 0 && (end > known || !fragment.more && end != known) || !fragment.more && end < reach {
+    if known >= 0 && end > known || !fragment.more && end < reach {
       throw .fragmentMalformed
     }
     let ecn = store.packets[index].ecn | 1 << fragment.ecn
