@@ -26,6 +26,29 @@ struct ChecksumTests {
     }
   }
 
+  @Test("Both kernels, the portable and the machine's widest, give the twin's sum on long runs")
+  func kernels() {
+    var random = Seeded(6)
+    for length in [256, 257, 287, 288, 300, 511, 1500, 1501, 9000] {
+      let bytes = random.bytes(length)
+      unsafe bytes.withUnsafeBytes { buffer in
+        guard let base = buffer.baseAddress else { return }
+        let portable = unsafe InternetChecksum.fold(ByteSum.short(base, from: 0, count: length))
+        let wide = unsafe InternetChecksum.fold(ByteSum.long(base, count: length))
+        #expect(UInt16(bigEndian: portable) == twin(bytes))
+        #expect(UInt16(bigEndian: wide) == twin(bytes))
+      }
+    }
+  }
+
+  @Test("Folding is the ones-complement sum of the parts: 0 only of 0")
+  func fold() {
+    for value in [0, 1, 0xffff, 0x1_0000, 0xffff_ffff, 0x1_0000_0000, 0xffff_ffff_0000_0001, UInt64.max, 1 << 63] {
+      let expected = value == 0 ? 0 : value % 0xffff == 0 ? 0xffff : value % 0xffff
+      #expect(UInt64(InternetChecksum.fold(value)) == expected)
+    }
+  }
+
   @Test(
     "Carries are never lost: all bytes 0xff, and all bytes 0", arguments: [1, 2, 7, 8, 63, 64, 65, 1500, 9000, 65535])
   func extremes(length: Int) {
