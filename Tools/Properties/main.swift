@@ -10,6 +10,8 @@ let properties: [Property] = memoryProperties + countingProperties
 let usage = """
   usage: properties list
          properties all|NAME... [--seed N] [--share K]
+         properties wire-dissect [--at-ip] < frames.hex
+         properties wire-emit [--seed N] [--count M]
 
   --seed N   the cases follow from N (default 1)
   --share K  one Kth of the cases (default 1: all)
@@ -18,6 +20,13 @@ let usage = """
 func complain(_ text: String) -> Never {
   print(text)
   exit(64)
+}
+
+// Programs beside the properties, for oracles.
+switch CommandLine.arguments.dropFirst().first {
+case "wire-dissect": exit(wireDissect(Array(CommandLine.arguments.dropFirst(2))))
+case "wire-emit": exit(wireEmit(Array(CommandLine.arguments.dropFirst(2))))
+default: break
 }
 
 var names: [String] = []
