@@ -21,6 +21,8 @@ public struct TrafficGenerator {
     public var bytes: [UInt8]
     /// The rule it was made for; 0 for none.
     public var rule: UInt32
+    /// Something in it is wrong on purpose.
+    public var isSpoiled = false
   }
 
   private let configuration: Configuration
@@ -57,8 +59,9 @@ public struct TrafficGenerator {
     }
     let endpoint = configuration.overlay.endpoint
     var bytes = synthesizer.blueprint(for: rule, endpoint: (endpoint.ipv4, endpoint.ipv6)).bytes()
-    if random.below(100) < mix.spoiledPercent { bytes = mutator.mutate(bytes) }
-    return Generated(port: entry.port, bytes: bytes, rule: numbered.id)
+    let isSpoiled = random.below(100) < mix.spoiledPercent
+    if isSpoiled { bytes = mutator.mutate(bytes) }
+    return Generated(port: entry.port, bytes: bytes, rule: numbered.id, isSpoiled: isSpoiled)
   }
 
   private mutating func stray(_ port: UInt16) -> Generated {

@@ -1,0 +1,72 @@
+import Datapath
+import Device
+import Memory
+import Rules
+
+/// The software path of an engine: one queue of the data path and the buffers that frames reach it in.
+struct SoftwareSide: ~Copyable {
+  let rules: RuleBook
+  private(set) var datapath: Datapath
+  private var arena: FrameArena
+  private var burst = FrameBurst()
+  private var out = EmissionBurst(capacity: 4096)
+
+  /// The largest frame that can be handed over.
+  static let largestFrame = 65535
+  /// The owner byte of this side's own buffers.
+  private static let owner: UInt8 = 0xe0
+
+  init(_ configuration: Configuration, plan: SidePlan) throws {
+    let ids = configuration.rules.map(\.id).max() ?? 1
+    rules = try RuleBook(configuration.overlay, limit: max(configuration.rules.count, Int(ids)) + 16)
+    try rules.apply(configuration.rules.map { .add($0.id, $0.rule) }, now: plan.start)
+    for (rule, actions) in plan.actionsDone { rules.setResume(rule: rule, actionsDone: actions) }
+    datapath = try Datapath(rules, buffers: 1024, bufferSize: 66560 + FrameArena.defaultHeadroom)
+    arena = try FrameArena(capacity: 8, bufferSize: 66560 + FrameArena.defaultHeadroom)
+  }
+
+  /// A frame of these bytes in a buffer of this side's own. ``finish(_:)`` gives it back.
+  mutating func frame(_ bytes: [UInt8]) -> Frame? {
+    guard bytes.count <= Self.largestFrame, let index = arena.take() else { return nil }
+    let buffer = arena.buffer(index)
+    buffer.copy(bytes, at: FrameArena.defaultHeadroom)
+    return Frame(
+      buffer: buffer, headroom: FrameArena.defaultHeadroom, length: bytes.count,
+      token: UInt32(Self.owner) << 24 | index)
+  }
+
+  /// The same frame in a buffer of this side's own: what a device hands up may lie in a buffer of the device's.
+  mutating func adopt(_ frame: Frame, bytes: [UInt8]) -> Frame? {
+    guard let index = arena.take() else { return nil }
+    let buffer = arena.buffer(index)
+    buffer.copy(bytes, at: FrameArena.defaultHeadroom)
+    return frame.moved(
+      to: buffer, headroom: FrameArena.defaultHeadroom, token: UInt32(Self.owner) << 24 | index)
+  }
+
+  /// Gives the buffer of a frame back that ``frame(_:)`` or ``adopt(_:bytes:)`` made.
+  mutating func finish(_ token: UInt32) {
+    if UInt8(truncatingIfNeeded: token >> 24) == Self.owner {
+      arena.give(token & 0xff_ffff)
+    } else {
+      datapath.recycle(token)
+    }
+  }
+
+  /// Carries one frame out; `each` sees what came of it, in order, and every buffer is given back afterwards.
+  mutating func process(_ frame: Frame, now: UInt64, each: (Emission) -> Void) {
+    burst.removeAll()
+    out.removeAll()
+    _ = burst.append(frame)
+    datapath.process(&burst, now: now, out: &out)
+    for index in 0..<out.count { each(out[index]) }
+    for index in 0..<out.count { finish(out[index].frame.token) }
+    for index in 0..<out.releaseCount { finish(out.released(index)) }
+  }
+}
+
+/// What software has to know of a device's share of the rules.
+struct SidePlan {
+  var start: UInt64 = 0
+  var actionsDone: [(rule: UInt32, actions: Int)] = []
+}
