@@ -20,6 +20,8 @@ public struct Result: Equatable, Sendable {
   public var bytes: [UInt8]
   /// What the device did of it; empty when software did everything.
   public var stepsInHardware: Steps
+  /// The device did all of it; the frame never came up.
+  public var isWholeInHardware = false
 
   /// A result.
   public init(fate: Fate, rule: UInt32, bytes: [UInt8], stepsInHardware: Steps = []) {

@@ -136,5 +136,6 @@ extension Result {
     self.init(
       fate: fate, rule: frame.rule, bytes: isDropped ? [] : frame.bytes.array(),
       stepsInHardware: inHardware ? frame.steps : steps)
+    isWholeInHardware = inHardware
   }
 }

@@ -64,9 +64,8 @@ public struct Verifier: ~Copyable {
     let ours = device.process(input.bytes, port: input.port, now: input.time)
     let theirs = software.process(input.bytes, port: input.port, now: input.time)
     report.frames += 1
-    if ours.contains(where: { !$0.stepsInHardware.subtracting([.parse, .verifyChecksum]).isEmpty }) {
-      report.touchedByHardware += 1
-    }
+    if ours.contains(where: { $0.place != .software }) { report.touchedByHardware += 1 }
+    if ours.contains(where: \.isWholeInHardware) { report.bypassed += 1 }
     for result in theirs { if case .dropped(let reason) = result.fate { report.drops[reason, default: 0] += 1 } }
     comparator.compare(frame: report.frames, device: ours, software: theirs, wellFormed: input.isWellFormed)
     return (ours, theirs)

@@ -1,0 +1,99 @@
+public import Device
+import EmulatedDevice
+public import Offload
+import Ports
+import Rules
+
+/// One run of frames through a configuration on a profile, with what each rule did and where.
+public struct Replay: ~Copyable {
+  /// What one rule did.
+  public struct RuleRow: Sendable, Equatable {
+    /// The rule's id.
+    public var id: UInt32
+    /// Frames the device finished alone.
+    public var bypassed = 0
+    /// Frames the device began and software ended.
+    public var shared = 0
+    /// Frames of software alone.
+    public var software = 0
+    /// Counted frames and bytes, when the rule counts.
+    public var frames: UInt64 = 0
+    /// See ``frames``.
+    public var bytes: UInt64 = 0
+  }
+
+  /// What a run came to.
+  public struct Report: Sendable {
+    /// Frames that went in.
+    public var frames = 0
+    /// Frames that came out of ports.
+    public var forwarded = 0
+    /// Frames that went to queues.
+    public var delivered = 0
+    /// Drops by reason.
+    public var drops: [DropReason: Int] = [:]
+    /// By rule, in the order of the configuration.
+    public var rules: [RuleRow] = []
+    /// Frames that no rule matched.
+    public var missed = 0
+    /// Refusals that the plan did not foresee.
+    public var surprises: [(rule: UInt32, refusal: Refusal)] = []
+  }
+
+  private let configuration: Configuration
+  private var engine: Engine
+  private var report = Report()
+  private var rows: [UInt32: RuleRow] = [:]
+
+  /// A run on the device of `plan`; nil for software alone.
+  public init(_ configuration: Configuration, plan: Plan?, options: Engine.Options) throws {
+    self.configuration = configuration
+    engine = try Engine(configuration, plan: plan, options: options)
+    for numbered in configuration.rules { rows[numbered.id] = RuleRow(id: numbered.id) }
+  }
+
+  /// Runs one frame; every result is also given to `each`.
+  public mutating func run(_ input: Verifier.Input, each: (Result) throws -> Void) throws {
+    report.frames += 1
+    for result in engine.process(input.bytes, port: input.port, now: input.time) {
+      note(result)
+      try each(result)
+    }
+  }
+
+  private mutating func note(_ result: Result) {
+    switch result.fate {
+    case .forwarded: report.forwarded += 1
+    case .delivered: report.delivered += 1
+    case .dropped(let reason): report.drops[reason, default: 0] += 1
+    }
+    switch result.place {
+    case _ where rows[result.rule] == nil: report.missed += 1
+    case .hardware: rows[result.rule]?.bypassed += 1
+    case .software: rows[result.rule]?.software += 1
+    default: rows[result.rule]?.shared += 1
+    }
+  }
+
+  /// The report; `now` is the time of the last frame.
+  public mutating func finish(now: UInt64) -> Report {
+    for numbered in configuration.rules {
+      let totals = engine.count(of: numbered.id, now: now)
+      rows[numbered.id]?.frames = totals.frames
+      rows[numbered.id]?.bytes = totals.bytes
+    }
+    report.rules = configuration.rules.compactMap { rows[$0.id] }
+    report.surprises = engine.surprises
+    return report
+  }
+}
+
+extension Result {
+  /// Where the work was done: all by the device, begun by it, or by software alone.
+  public var place: Place {
+    if isWholeInHardware { return .hardware }
+    let done = stepsInHardware.subtracting([.parse, .verifyChecksum])
+    if done.isEmpty { return .software }
+    return done == .match ? .guarded : .partial
+  }
+}
