@@ -27,13 +27,13 @@ public enum CaptureInput {
       }
       let path = parts.count == 2 ? parts[1] : entry
       var reader = try CaptureReader(path: path)
-      do {
+      do throws(CaptureError) {
         while let frame = try reader.next() {
           let bytes = reader.array()
           let port = named?.port.id ?? configuration.port(of: bytes)
           inputs.append(Verifier.Input(port: port, bytes: bytes, time: frame.time, isWellFormed: !frame.isTruncated))
         }
-      } catch let error as CaptureError where error.frame > 0 {
+      } catch  where error.frame > 0 {
         note("\(error); the frames before it are used")
       }
       if reader.truncatedCount > 0 {

@@ -1,14 +1,22 @@
+import Classifier
 import Datapath
 public import Device
 public import EmulatedDevice
+import Memory
 public import Offload
 import Rules
+
+/// A place for a device that does not move: an optional of it would.
+private final class DeviceBox {
+  var device: EmulatedDevice
+  init(_ device: consuming EmulatedDevice) { self.device = device }
+}
 
 /// A device below, software above: the whole way of a frame, from the port it comes in through to what comes of it.
 ///
 /// One engine runs a configuration on one profile. Without a device it is the software path alone; comparing the two is
 /// what `verify` does.
-public struct Engine: ~Copyable {
+public final class Engine {
   /// How an engine is made.
   public struct Options: Sendable {
     /// Seed of everything the device draws.
@@ -27,7 +35,7 @@ public struct Engine: ~Copyable {
   public let plan: Plan?
   private let endpoint: EndpointPolicy
   private let debts: DebtMaker
-  private var hardware: EmulatedDevice?
+  private let hardware: DeviceBox?
   private var software: SoftwareSide
   /// Refusals that the plan did not foresee.
   public private(set) var surprises: [(rule: UInt32, refusal: Refusal)] = []
@@ -42,16 +50,17 @@ public struct Engine: ~Copyable {
     var side = SidePlan(start: options.start)
     if let plan {
       side.actionsDone = plan.deviceRules.filter { !$0.isWideGuard }.map { ($0.id, $0.actionsOnDevice) }
-      var device = try EmulatedDevice(
-        abilities: plan.profile.abilities, overlay: plan.deviceOverlay, seed: options.seed, faults: options.faults)
+      let box = DeviceBox(
+        try EmulatedDevice(
+          abilities: plan.profile.abilities, overlay: plan.deviceOverlay, seed: options.seed, faults: options.faults))
       for rule in plan.deviceRules {
-        do throws(Refusal) { try device.insert(rule, now: options.start) } catch {
+        do throws(Refusal) { try box.device.insert(rule, now: options.start) } catch {
           // Rules go in in precedence order: what comes behind a rule that is not there must not take its frames.
           surprises.append((rule.id, error))
           break
         }
       }
-      hardware = device
+      hardware = box
     } else {
       hardware = nil
     }
@@ -59,19 +68,19 @@ public struct Engine: ~Copyable {
   }
 
   /// Carries one frame through; `bytes` without FCS, at most 65,535.
-  public mutating func process(_ bytes: [UInt8], port: UInt16, now: UInt64) -> [Result] {
+  public func process(_ bytes: [UInt8], port: UInt16, now: UInt64) -> [Result] {
     guard var frame = software.frame(bytes) else {
       return [Result(fate: .dropped(.noBuffer), rule: 0, bytes: [])]
     }
     frame.inPort = port
     debts.owe(&frame, endpoint: endpoint)
     var results: [Result] = []
-    guard hardware != nil else {
+    guard let hardware else {
       software.process(frame, now: now) { results.append(Result($0)) }
       return results
     }
     var up: [(frame: Frame, bytes: [UInt8])] = []
-    hardware?.receive(frame, port: port, now: now) { emission in
+    hardware.device.receive(frame, port: port, now: now) { emission in
       if emission.frame.outcome == .up {
         up.append((emission.frame, emission.frame.bytes.array()))
       } else {
@@ -92,14 +101,14 @@ public struct Engine: ~Copyable {
 
 extension Engine {
   /// What was counted at a rule, by device and software together.
-  public mutating func count(of rule: UInt32, now: UInt64) -> RuleTotals {
+  public func count(of rule: UInt32, now: UInt64) -> RuleTotals {
     var totals = RuleTotals()
     if let count = software.rules.counts(of: rule) {
       totals.software = CounterReading(frames: count.frames, bytes: count.bytes, takenAt: now)
     }
-    if hardware != nil {
+    if let hardware {
       do throws(Refusal) {
-        totals.hardware = try hardware?.query(rule, now: now)
+        totals.hardware = try hardware.device.query(rule, now: now)
       } catch {
         totals.hardware = nil
       }

@@ -5,7 +5,7 @@ import Ports
 import Rules
 
 /// One run of frames through a configuration on a profile, with what each rule did and where.
-public struct Replay: ~Copyable {
+public final class Replay {
   /// What one rule did.
   public struct RuleRow: Sendable, Equatable {
     /// The rule's id.
@@ -53,7 +53,7 @@ public struct Replay: ~Copyable {
   }
 
   /// Runs one frame; every result is also given to `each`.
-  public mutating func run(_ input: Verifier.Input, each: (Result) throws -> Void) throws {
+  public func run(_ input: Verifier.Input, each: (Result) throws -> Void) throws {
     report.frames += 1
     for result in engine.process(input.bytes, port: input.port, now: input.time) {
       note(result)
@@ -61,7 +61,7 @@ public struct Replay: ~Copyable {
     }
   }
 
-  private mutating func note(_ result: Result) {
+  private func note(_ result: Result) {
     switch result.fate {
     case .forwarded: report.forwarded += 1
     case .delivered: report.delivered += 1
@@ -76,7 +76,7 @@ public struct Replay: ~Copyable {
   }
 
   /// The report; `now` is the time of the last frame.
-  public mutating func finish(now: UInt64) -> Report {
+  public func finish(now: UInt64) -> Report {
     for numbered in configuration.rules {
       let totals = engine.count(of: numbered.id, now: now)
       rows[numbered.id]?.frames = totals.frames

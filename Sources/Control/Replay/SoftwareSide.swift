@@ -4,7 +4,7 @@ import Memory
 import Rules
 
 /// The software path of an engine: one queue of the data path and the buffers that frames reach it in.
-struct SoftwareSide: ~Copyable {
+final class SoftwareSide {
   let rules: RuleBook
   private(set) var datapath: Datapath
   private var arena: FrameArena
@@ -18,15 +18,16 @@ struct SoftwareSide: ~Copyable {
 
   init(_ configuration: Configuration, plan: SidePlan) throws {
     let ids = configuration.rules.map(\.id).max() ?? 1
-    rules = try RuleBook(configuration.overlay, limit: max(configuration.rules.count, Int(ids)) + 16)
+    let rules = try RuleBook(configuration.overlay, limit: max(configuration.rules.count, Int(ids)) + 16)
     try rules.apply(configuration.rules.map { .add($0.id, $0.rule) }, now: plan.start)
     for (rule, actions) in plan.actionsDone { rules.setResume(rule: rule, actionsDone: actions) }
+    self.rules = rules
     datapath = try Datapath(rules, buffers: 1024, bufferSize: 66560 + FrameArena.defaultHeadroom)
     arena = try FrameArena(capacity: 8, bufferSize: 66560 + FrameArena.defaultHeadroom)
   }
 
   /// A frame of these bytes in a buffer of this side's own. ``finish(_:)`` gives it back.
-  mutating func frame(_ bytes: [UInt8]) -> Frame? {
+  func frame(_ bytes: [UInt8]) -> Frame? {
     guard bytes.count <= Self.largestFrame, let index = arena.take() else { return nil }
     let buffer = arena.buffer(index)
     buffer.copy(bytes, at: FrameArena.defaultHeadroom)
@@ -36,7 +37,7 @@ struct SoftwareSide: ~Copyable {
   }
 
   /// The same frame in a buffer of this side's own: what a device hands up may lie in a buffer of the device's.
-  mutating func adopt(_ frame: Frame, bytes: [UInt8]) -> Frame? {
+  func adopt(_ frame: Frame, bytes: [UInt8]) -> Frame? {
     guard let index = arena.take() else { return nil }
     let buffer = arena.buffer(index)
     buffer.copy(bytes, at: FrameArena.defaultHeadroom)
@@ -45,7 +46,7 @@ struct SoftwareSide: ~Copyable {
   }
 
   /// Gives the buffer of a frame back that ``frame(_:)`` or ``adopt(_:bytes:)`` made.
-  mutating func finish(_ token: UInt32) {
+  func finish(_ token: UInt32) {
     if UInt8(truncatingIfNeeded: token >> 24) == Self.owner {
       arena.give(token & 0xff_ffff)
     } else {
@@ -54,7 +55,7 @@ struct SoftwareSide: ~Copyable {
   }
 
   /// Carries one frame out; `each` sees what came of it, in order, and every buffer is given back afterwards.
-  mutating func process(_ frame: Frame, now: UInt64, each: (Emission) -> Void) {
+  func process(_ frame: Frame, now: UInt64, each: (Emission) -> Void) {
     burst.removeAll()
     out.removeAll()
     _ = burst.append(frame)

@@ -1,10 +1,9 @@
 public import Device
-public import EmulatedDevice
 public import Offload
 import Rules
 
 /// Holds a device against the software path: the same frames through both, everything that came of them compared.
-public struct Verifier: ~Copyable {
+public final class Verifier {
   /// One frame to be judged.
   public struct Input: Sendable {
     /// The port it comes in through.
@@ -59,7 +58,7 @@ public struct Verifier: ~Copyable {
 
   /// Judges one frame; what both sides made of it is given back.
   @discardableResult
-  public mutating func judge(_ input: Input) -> (device: [Result], software: [Result]) {
+  public func judge(_ input: Input) -> (device: [Result], software: [Result]) {
     now = input.time
     let ours = device.process(input.bytes, port: input.port, now: input.time)
     let theirs = software.process(input.bytes, port: input.port, now: input.time)
@@ -72,7 +71,7 @@ public struct Verifier: ~Copyable {
   }
 
   /// Compares the counters and gives the report.
-  public mutating func finish() -> Report {
+  public func finish() -> Report {
     report.differences = comparator.differences
     report.differing = comparator.count
     report.surprises = device.surprises

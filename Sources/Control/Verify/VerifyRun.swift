@@ -80,7 +80,7 @@ public struct VerifyRun {
       options.debts.checksum = seed % 3 == 0
       options.debts.segmentSize = seed % 6 == 0 ? 200 : 0
     }
-    var verifier = try Verifier(configuration, plan: plan(configuration, profile), options: options)
+    let verifier = try Verifier(configuration, plan: plan(configuration, profile), options: options)
     var mix = TrafficGenerator.Mix()
     mix.spoiledPercent = spoiledPercent
     var traffic = TrafficGenerator(configuration, mix: mix, seed: seed)
@@ -102,7 +102,7 @@ public struct VerifyRun {
       options.seed = seed
       options.debts = debts
       options.start = inputs.first?.time ?? 0
-      var verifier = try Verifier(configuration, plan: plan(configuration, profile), options: options)
+      let verifier = try Verifier(configuration, plan: plan(configuration, profile), options: options)
       for input in inputs {
         verifier.judge(input)
         step()
