@@ -11,7 +11,10 @@ struct Dpuctl: ParsableCommand {
       it); exit codes: 0 done, 1 refused or failed, 64 usage, 77 permission, 78 bad configuration.
       """,
     version: "0.1.0",
-    subcommands: [ConfigCommand.self, ProfileCommand.self])
+    subcommands: [
+      ReplayCommand.self, PlanCommand.self, VerifyCommand.self, GenerateCommand.self, ProfileCommand.self,
+      ConfigCommand.self,
+    ])
 
   /// Output flags may stand before the object, as iproute2's do.
   static func main() {

@@ -24,3 +24,12 @@ struct ConfigurationOptions: ParsableArguments {
     }
   }
 }
+
+/// Makes a folder and those above it.
+func makeFolder(_ path: String) throws {
+  do {
+    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+  } catch {
+    throw Failure(code: "file.folder", message: "\(path): cannot be made: \(error.localizedDescription)")
+  }
+}

@@ -64,11 +64,11 @@ public struct Comparator {
       return
     }
     for (ours, theirs) in zip(device, software) where count == before {
-      compare(number, ours, theirs)
+      compare(number, ours, theirs, isAlone: device.count == 1)
     }
   }
 
-  private mutating func compare(_ number: Int, _ ours: Result, _ theirs: Result) {
+  private mutating func compare(_ number: Int, _ ours: Result, _ theirs: Result, isAlone: Bool) {
     guard ours.rule == theirs.rule, same(ours, theirs) else {
       return note(number, "device side gave \(summary([ours])), software side \(summary([theirs]))")
     }
@@ -78,7 +78,7 @@ public struct Comparator {
       if ours.bytes != theirs.bytes { note(number, bytesDiffer(ours.bytes, theirs.bytes)) }
       return
     }
-    let sides = [ours, theirs].map { DeviceChosen.canonical($0.bytes, encapsulation: encapsulation) }
+    let sides = [ours, theirs].map { DeviceChosen.canonical($0.bytes, encapsulation: encapsulation, isAlone: isAlone) }
     for (side, canonical) in zip(["device", "software"], sides) {
       for fault in canonical.faults { note(number, "\(side) side: \(fault)") }
     }

@@ -17,14 +17,16 @@ struct DeviceChosen {
   }
 
   /// `frame` as it left with `encapsulation` in front.
-  static func canonical(_ frame: [UInt8], encapsulation: Encapsulation) -> Canonical {
+  ///
+  /// `isAlone` says that it is no segment or fragment of a larger one: those count identifications up even with DF.
+  static func canonical(_ frame: [UInt8], encapsulation: Encapsulation, isAlone: Bool = false) -> Canonical {
     var out = Canonical(bytes: frame)
     let l3 = encapsulation.l3, l4 = encapsulation.l4
     guard l3 > 0, frame.count >= l3 + (encapsulation.isIPv6 ? 40 : 20) else { return out }
     if !encapsulation.isIPv6 {
       if sum(Array(frame[l3..<l3 + 20])) != 0xffff { out.faults.append(.ipv4Checksum) }
       let hasDF = frame[l3 + 6] & 0x40 != 0
-      if hasDF, frame[l3 + 4] | frame[l3 + 5] != 0 { out.faults.append(.identificationWithDF) }
+      if isAlone, hasDF, frame[l3 + 4] | frame[l3 + 5] != 0 { out.faults.append(.identificationWithDF) }
       set(&out.bytes, l3 + 4, 0)
       // 1 stands for "was right": the sum itself follows from the other fields.
       set(&out.bytes, l3 + 10, out.faults.contains(.ipv4Checksum) ? 0 : 1)
@@ -48,5 +50,28 @@ struct DeviceChosen {
     guard length >= 8, l4 + length <= frame.count else { return 0 }
     let addresses = isIPv6 ? frame[l3 + 8..<l3 + 40] : frame[l3 + 12..<l3 + 20]
     return sum(Array(addresses) + be(UInt32(length)) + [0, 0, 0, 17] + frame[l4..<l4 + length])
+  }
+}
+
+extension Result {
+  /// The bytes with device-chosen fields made equal, so that two sides' files can be compared byte for byte.
+  public func canonicalBytes(in configuration: Configuration) -> [UInt8] {
+    guard case .forwarded = fate, let rule = configuration.rules.first(where: { $0.id == self.rule })?.rule,
+      let encapsulation = rule.encapsulation(in: configuration.overlay)
+    else { return bytes }
+    return DeviceChosen.canonical(bytes, encapsulation: encapsulation).bytes
+  }
+}
+
+extension Rule {
+  /// The encapsulation that the rule puts in front, if it does.
+  func encapsulation(in overlay: Overlay) -> Encapsulation? {
+    for action in actions {
+      switch action {
+      case .rawEncap(let index), .vxlanEncap(let index), .nvgreEncap(let index): return overlay.encapsulations[index]
+      default: continue
+      }
+    }
+    return nil
   }
 }

@@ -26,22 +26,47 @@ public enum CaptureInput {
             + configuration.ports.map(\.name).joined(separator: ", ") + ")")
       }
       let path = parts.count == 2 ? parts[1] : entry
-      var reader = try CaptureReader(path: path)
-      do throws(CaptureError) {
-        while let frame = try reader.next() {
-          let bytes = reader.array()
-          let port = named?.port.id ?? configuration.port(of: bytes)
-          inputs.append(Verifier.Input(port: port, bytes: bytes, time: frame.time, isWellFormed: !frame.isTruncated))
-        }
-      } catch  where error.frame > 0 {
-        note("\(error); the frames before it are used")
-      }
-      if reader.truncatedCount > 0 {
-        note("\(path): \(reader.truncatedCount) frames were captured short and are used as they are")
-      }
+      let file = try frames(of: path) { named?.port.id ?? configuration.port(of: $0) }
+      inputs += file.inputs
+      if let damage = file.damage { note("\(damage); the frames before it are used") }
+      if file.cut > 0 { note("\(path): \(file.cut) frames were captured short and are used as they are") }
     }
     // A stable order: frames of one time stay in the order of the files.
     return inputs.enumerated().sorted { ($0.element.time, $0.offset) < ($1.element.time, $1.offset) }.map(\.element)
+  }
+}
+
+extension CaptureInput {
+  /// What one file holds: its frames, what is wrong behind them, and how many were captured short.
+  private struct File {
+    var inputs: [Verifier.Input] = []
+    var damage: String?
+    var cut = 0
+  }
+
+  private static func frames(of path: String, port: ([UInt8]) -> UInt16) throws(CaptureError) -> File {
+    var reader = try CaptureReader(path: path)
+    var file = File()
+    while let frame = try next(&reader, &file.damage) {
+      let bytes = reader.array()
+      file.inputs.append(
+        Verifier.Input(port: port(bytes), bytes: bytes, time: frame.time, isWellFormed: !frame.isTruncated))
+    }
+    file.cut = reader.truncatedCount
+    return file
+  }
+
+  /// The next frame; nil at the end and at damage behind the first frame, which is told in `damage`.
+  private static func next(_ reader: inout CaptureReader, _ damage: inout String?) throws(CaptureError)
+    -> CapturedFrame?
+  {
+    do throws(CaptureError) {
+      return try reader.next()
+    } catch {
+      if reader.count == 0 { throw error }
+      damage = "\(error)"
+      return nil
+    }
   }
 }
 

@@ -41,7 +41,14 @@ struct PlanCommand: ParsableCommand {
 
 /// `--mode`.
 struct ModeOptions: ParsableArguments {
-  @Option(help: "auto, require-hw (a rule that is not all the device's is an error) or forbid-hw.")
+  @Option(
+    help: "auto, require-hw (a rule that is not all the device's is an error) or forbid-hw.",
+    transform: { word in
+      guard let mode = OffloadMode(rawValue: word) else {
+        throw ValidationError("--mode is auto, require-hw or forbid-hw, found '\(word)'")
+      }
+      return mode
+    })
   var mode = OffloadMode.auto
 
   func plan(_ configuration: Configuration, _ profile: DeviceProfile) throws -> Plan {
@@ -50,8 +57,6 @@ struct ModeOptions: ParsableArguments {
       mode: mode, wants: try configuration.wantedFeatures())
   }
 }
-
-extension OffloadMode: ExpressibleByArgument {}
 
 extension Configuration {
   /// The features behind `wants`.

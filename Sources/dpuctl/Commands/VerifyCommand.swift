@@ -103,8 +103,9 @@ struct VerifyCommand: ParsableCommand {
       var dropped = Table(header: ["DROPPED", "FRAMES"])
       dropped.rows = drops.sorted { $0.key < $1.key }.map { [$0.key, "\($0.value)"] }
       if !drops.isEmpty { out += "\n\n" + dropped.text() }
+      if !differences.isEmpty { out += "\n" }
       for difference in differences {
-        out += "\n\n\(difference.profile), \(difference.configuration), frame \(difference.frame): \(difference.what)"
+        out += "\n\(difference.profile), \(difference.configuration), frame \(difference.frame): \(difference.what)"
       }
       return out + "\n\n" + (same ? "device and software agree on \(frames) frames" : "DEVICE AND SOFTWARE DIFFER")
     }
