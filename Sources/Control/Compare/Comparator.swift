@@ -165,6 +165,8 @@ enum FlowIdentity {
       return key
     }
     if frame[at] >> 4 == 6, at + 44 <= frame.count {
+      // Behind extension headers may be ports, or the rest of a fragment.
+      guard ![0, 43, 44, 51, 60].contains(frame[at + 6]) else { return nil }
       var key = Array(frame[at + 8..<at + 40]) + [frame[at + 6]]
       if frame[at + 6] == 6 || frame[at + 6] == 17 { key += frame[at + 40..<at + 44] }
       return key

@@ -46,6 +46,8 @@ public struct VerifyRun {
   public private(set) var parts: [String: Part] = [:]
   /// Drops of the software side by reason.
   public private(set) var drops: [DropReason: Int] = [:]
+  /// Refusals that plans did not foresee, at most 20: profile, configuration, rule and reason.
+  public private(set) var unforeseen: [String] = []
   /// Differences, at most 20.
   public private(set) var differences: [Found] = []
   private var done = 0
@@ -127,6 +129,9 @@ public struct VerifyRun {
     parts[profile, default: Part()].differing += report.differing
     parts[profile, default: Part()].surprises += report.surprises.count
     drops.merge(report.drops) { $0 + $1 }
+    for (rule, refusal) in report.surprises where unforeseen.count < 20 {
+      unforeseen.append("\(profile), \(configuration), rule \(rule): \(refusal.reason.name)")
+    }
     for difference in report.differences where differences.count < 20 {
       differences.append(Found(profile: profile, configuration: configuration, difference: difference))
     }

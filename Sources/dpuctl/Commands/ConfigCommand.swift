@@ -41,12 +41,20 @@ struct ConfigCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
       commandName: "show", abstract: "Show ports and rules as they are understood, in canonical grammar.",
       aliases: ["list", "ls"])
-    @OptionGroup var input: ConfigurationOptions
+    @Option(name: .shortAndLong, help: "Configuration file (YAML).") var config: String?
+    @Option(help: "Show the configuration that verify draws from this seed.") var drawn: UInt64?
     @OptionGroup var output: OutputOptions
 
     func run() throws {
       try output.run {
-        let configuration = try input.load()
+        let configuration: Configuration
+        if let drawn, config == nil {
+          configuration = RandomConfiguration.make(seed: drawn)
+        } else if let config, drawn == nil {
+          configuration = try ConfigurationOptions.load(config)
+        } else {
+          throw Failure(code: "usage", message: "either --config or --drawn is needed", exitCode: 64)
+        }
         let document = Document(configuration)
         try output.emit(document) {
           var ports = Table(header: ["PORT", "ID", "KIND", "MTU", "MAC", "TENANT", "MISS"])

@@ -76,6 +76,7 @@ struct VerifyCommand: ParsableCommand {
     var frames: Int
     var parts: [Part]
     var drops: [String: Int]
+    var unforeseen: [String]
     var differences: [Difference]
 
     init(seed: UInt64, _ run: VerifyRun) {
@@ -88,6 +89,7 @@ struct VerifyCommand: ParsableCommand {
       frames = parts.reduce(0) { $0 + $1.frames }
       same = parts.allSatisfy { $0.differing == 0 }
       drops = Dictionary(uniqueKeysWithValues: run.drops.map { ($0.key.name, $0.value) })
+      unforeseen = run.unforeseen
       differences = run.differences.map {
         Difference(
           profile: $0.profile, configuration: $0.configuration, frame: $0.difference.frame, what: $0.difference.what)
@@ -103,6 +105,9 @@ struct VerifyCommand: ParsableCommand {
       var dropped = Table(header: ["DROPPED", "FRAMES"])
       dropped.rows = drops.sorted { $0.key < $1.key }.map { [$0.key, "\($0.value)"] }
       if !drops.isEmpty { out += "\n\n" + dropped.text() }
+      if !unforeseen.isEmpty {
+        out += "\n\nrefusals that the plan did not foresee:\n" + unforeseen.joined(separator: "\n")
+      }
       if !differences.isEmpty { out += "\n" }
       for difference in differences {
         out += "\n\(difference.profile), \(difference.configuration), frame \(difference.frame): \(difference.what)"
