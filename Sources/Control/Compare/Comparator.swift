@@ -10,6 +10,10 @@ public struct Comparator {
     public var frame: Int
     /// What differs.
     public var what: String
+    /// The port the frame came in through.
+    public var port: UInt16 = 0
+    /// The frame as it came in; empty when it is about no single frame.
+    public var input: [UInt8] = []
     /// The same, for people.
     public var description: String { "frame \(frame): \(what)" }
   }
@@ -84,7 +88,8 @@ public struct Comparator {
     }
     if sides[0].bytes != sides[1].bytes { note(number, bytesDiffer(sides[0].bytes, sides[1].bytes)) }
     for (index, side) in ["device", "software"].enumerated() {
-      guard let entropy = sides[index].entropy else { continue }
+      // Fragments that were made here have the whole packet's port, which their own headers do not tell.
+      guard isAlone, let entropy = sides[index].entropy else { continue }
       checkOneFlowOnePort(number, side, index, rule: ours.rule, sides[index].bytes, encapsulation, entropy)
     }
   }
@@ -113,6 +118,14 @@ public struct Comparator {
   private mutating func note(_ frame: Int, _ what: String) {
     count += 1
     if differences.count < limit { differences.append(Difference(frame: frame, what: what)) }
+  }
+
+  /// Says which frame the last ``compare(frame:device:software:wellFormed:)`` was about, for its differences.
+  public mutating func attach(frame number: Int, port: UInt16, input: [UInt8]) {
+    for index in differences.indices where differences[index].frame == number {
+      differences[index].port = port
+      differences[index].input = input
+    }
   }
 
   private func summary(_ results: [Result]) -> String {
@@ -151,7 +164,8 @@ enum FlowIdentity {
     // A frame that begins with IP begins with 0x4N or 0x60: Ethernet addresses of this project begin with 0 or 1.
     if frame[0] >> 4 != 4 && frame[0] >> 4 != 6 || looksLikeEthernet(frame) {
       at = 12
-      while at + 4 <= frame.count, [0x8100, 0x88a8, 0x9100].contains(word(frame, at)) { at += 4 }
+      // A third tag hides the packet (SPECIFICATION.md, P2).
+      while at < 20, at + 4 <= frame.count, [0x8100, 0x88a8, 0x9100].contains(word(frame, at)) { at += 4 }
       at += 2
     }
     guard at < frame.count else { return nil }

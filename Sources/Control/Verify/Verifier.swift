@@ -66,7 +66,11 @@ public final class Verifier {
     if ours.contains(where: { $0.place != .software }) { report.touchedByHardware += 1 }
     if ours.contains(where: \.isWholeInHardware) { report.bypassed += 1 }
     for result in theirs { if case .dropped(let reason) = result.fate { report.drops[reason, default: 0] += 1 } }
+    let before = comparator.count
     comparator.compare(frame: report.frames, device: ours, software: theirs, wellFormed: input.isWellFormed)
+    if comparator.count != before {
+      comparator.attach(frame: report.frames, port: input.port, input: input.bytes)
+    }
     return (ours, theirs)
   }
 

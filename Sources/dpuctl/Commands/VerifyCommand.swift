@@ -69,6 +69,8 @@ struct VerifyCommand: ParsableCommand {
       var configuration: String
       var frame: Int
       var what: String
+      var port: UInt16
+      var inputHex: String
     }
     var schemaVersion = 1
     var seed: UInt64
@@ -92,7 +94,8 @@ struct VerifyCommand: ParsableCommand {
       unforeseen = run.unforeseen
       differences = run.differences.map {
         Difference(
-          profile: $0.profile, configuration: $0.configuration, frame: $0.difference.frame, what: $0.difference.what)
+          profile: $0.profile, configuration: $0.configuration, frame: $0.difference.frame, what: $0.difference.what,
+          port: $0.difference.port, inputHex: hex($0.difference.input))
       }
     }
 
@@ -115,6 +118,12 @@ struct VerifyCommand: ParsableCommand {
       return out + "\n\n" + (same ? "device and software agree on \(frames) frames" : "DEVICE AND SOFTWARE DIFFER")
     }
   }
+}
+
+/// Bytes as hexadecimal digits.
+func hex(_ bytes: [UInt8]) -> String {
+  let digits = Array("0123456789abcdef")
+  return String(bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] })
 }
 
 /// A line on the terminal that is written over.
