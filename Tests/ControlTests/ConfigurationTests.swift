@@ -55,7 +55,7 @@ struct ConfigurationTests {
       ("encapsulations: [{index: 3}]", 0, "raw_encap 3"),
       ("encapsulations: [{index: 1, ecn: maybe}]", 5, "copy, zero"),
       ("rules: |\n  flow create 1 ingress pattern eth / end actions dropp / end", 6, "drop"),
-      ("rules: |\n  flow create 1 ingress pattern eth / end actions port_id id 9 / end", 0, "port 9"),
+      ("rules: |\n  flow create 1 ingress pattern eth / end actions port_id id 9 / end", 6, "port 9"),
       ("rules_file: nowhere", 5, "none"),
       ("answers: {per_second: -1}", 5, "0 to 1000000"),
       ("ports: [", 6, ""),

@@ -18,6 +18,7 @@ struct FlowScriptTests {
   func load() throws {
     let state = try FlowScript.load(Self.script)
     #expect(state.rules.map(\.id) == [1, 2])
+    #expect(state.line(1) == 6 && state.line(2) == 8 && state.line(3) == nil && state.line(0) == nil)
     #expect(state.rule(1)?.attributes.port == 1)
     #expect(state.rule(2)?.attributes.group == 1)
     #expect(state.decapsulations == [1: .tunnel(.geneve)])

@@ -22,15 +22,17 @@ extension Configuration {
     overlay.sampleActions = state.sampleActions
     overlay.indirectActions = state.indirectActions
     rules = state.rules.map { NumberedRule(id: $0.id, rule: $0.rule) }
-    for numbered in rules { try checkPorts(numbered, file: file) }
+    for numbered in rules {
+      try checkPorts(numbered, file: file, line: (value?.line ?? 0) + (state.line(numbered.id) ?? 0))
+    }
   }
 
   /// A port that a rule was made on, or sends to, must be one of the configuration.
-  private func checkPorts(_ numbered: NumberedRule, file: String) throws(YAMLError) {
+  private func checkPorts(_ numbered: NumberedRule, file: String, line: Int) throws(YAMLError) {
     func missing(_ id: UInt16) -> YAMLError {
       let known = ports.map { "\($0.port.id) (\($0.name))" }.joined(separator: ", ")
       return YAMLError(
-        file: file, line: 0, column: 0,
+        file: file, line: line, column: 1,
         message: "rule #\(numbered.id) names port \(id), which is not there; ports: \(known)")
     }
     let has = { (id: UInt16) in ports.contains { $0.port.id == id } }

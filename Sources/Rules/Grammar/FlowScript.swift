@@ -38,10 +38,12 @@ public enum FlowScript {
     var state = state
     try forEach(Array(text.utf8), source: source) { (cursor) throws(GrammarError) in
       let command = try cursor.command()
+      state.currentLine = UInt32(clamping: cursor.line)
       do throws(ScriptError) { _ = try state.apply(command) } catch {
         throw cursor.error(at: 0, error.description)
       }
     }
+    state.currentLine = 0
     return state
   }
 

@@ -5,6 +5,7 @@ extension ScriptState {
     if let user = request.userID, idByUser[user] != nil { throw ScriptError("user_id \(user) is taken") }
     let rule = try resolve(request)
     slots.append(rule)
+    lines.append(currentLine)
     alive += 1
     let id = UInt32(slots.count)
     idsByPort[rule.attributes.port, default: []].append(id)

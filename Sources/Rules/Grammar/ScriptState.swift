@@ -61,6 +61,9 @@ public struct ScriptState: Sendable {
 
   // Rules by id − 1; nil where one was destroyed, so that ids stay what they are.
   var slots: [Rule?] = []
+  // The line of the script that made each slot's rule; 0 when there was none.
+  var lines: [UInt32] = []
+  var currentLine: UInt32 = 0
   var alive = 0
   // Ids made on a port, destroyed ones included: a flush takes the list whole, so that each id is looked at once.
   var idsByPort: [UInt16: [UInt32]] = [:]
@@ -92,6 +95,11 @@ public struct ScriptState: Sendable {
 
   /// The rule of this id.
   public func rule(_ id: UInt32) -> Rule? { id == 0 || Int(id) > slots.count ? nil : slots[Int(id) - 1] }
+
+  /// The line of the script that made the rule, from 1; nil when no script did.
+  public func line(_ id: UInt32) -> Int? {
+    id == 0 || Int(id) > lines.count || lines[Int(id) - 1] == 0 ? nil : Int(lines[Int(id) - 1])
+  }
 
   /// The check of rules against what has been set.
   public var check: RuleCheck {
