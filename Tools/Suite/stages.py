@@ -78,6 +78,14 @@ def fresh_properties(context):
     return context.run([context.product("properties"), "all", "--seed", str(context.fresh), "--share", "10"])
 
 
+def gates(context):
+    return context.run([context.path("Tools", "gates")])
+
+
+def embedded(context):
+    return context.run([context.path("Tools", "embedded", "check")], keep=[])
+
+
 def benchmarks(context):
     return context.run([context.path("Tools", "bench"), "--built", "all", "--quick"], keep=[])
 
@@ -90,6 +98,7 @@ ALL = [
     Stage("build", "everything builds in debug, without a warning", build, quick=True, needed=True),
     Stage("tests", "unit tests", unit_tests, quick=True),
     Stage("release", "the programs build in release", release_build, needed=True),
+    Stage("embedded", "Wire and the device's model compile as Embedded Swift for aarch64 and riscv64", embedded),
     Stage("properties", "the property programs, with the fixed seed", properties),
     Stage("fresh", "a tenth of the property programs, with this run's fresh seed", fresh_properties),
 ]
