@@ -229,17 +229,17 @@ public struct Owed: OptionSet, Sendable, BitwiseCopyable {
   @inlinable public init(rawValue: UInt8) { self.rawValue = rawValue }
   /// The transport checksum at ``Frame/checksumStart`` plus ``Frame/checksumOffset`` holds the folded pseudo-header sum (not complemented) and has
   /// to be completed (virtio's NEEDS_CSUM).
-  public static let checksum = Owed(rawValue: 1)
+  @inlinable public static var checksum: Owed { Owed(rawValue: 1) }
   /// The outer UDP checksum has to be computed.
-  public static let outerUDPChecksum = Owed(rawValue: 2)
+  @inlinable public static var outerUDPChecksum: Owed { Owed(rawValue: 2) }
   /// The outer IPv4 header checksum has to be computed.
-  public static let outerIPv4Checksum = Owed(rawValue: 4)
+  @inlinable public static var outerIPv4Checksum: Owed { Owed(rawValue: 4) }
   /// TCP segmentation, ``Frame/segmentSize`` bytes each; ``checksum`` is owed too.
-  public static let tcpSegmentation = Owed(rawValue: 8)
+  @inlinable public static var tcpSegmentation: Owed { Owed(rawValue: 8) }
   /// UDP segmentation (USO), ``Frame/segmentSize`` bytes each; ``checksum`` is owed too.
-  public static let udpSegmentation = Owed(rawValue: 16)
+  @inlinable public static var udpSegmentation: Owed { Owed(rawValue: 16) }
   /// The segmentation is of what is inside a tunnel: outer headers are repeated on each segment.
-  public static let tunnelSegmentation = Owed(rawValue: 32)
+  @inlinable public static var tunnelSegmentation: Owed { Owed(rawValue: 32) }
 }
 
 /// What is known about four checksums, two bits each.
@@ -269,25 +269,25 @@ public struct Steps: OptionSet, Sendable, BitwiseCopyable, Hashable {
   /// From bits.
   @inlinable public init(rawValue: UInt16) { self.rawValue = rawValue }
   /// Headers were found and the offsets are set.
-  public static let parse = Steps(rawValue: 1)
+  @inlinable public static var parse: Steps { Steps(rawValue: 1) }
   /// Checksums were looked at; ``Frame/checksums`` holds.
-  public static let verifyChecksum = Steps(rawValue: 2)
+  @inlinable public static var verifyChecksum: Steps { Steps(rawValue: 2) }
   /// ESP was removed.
-  public static let decrypt = Steps(rawValue: 4)
+  @inlinable public static var decrypt: Steps { Steps(rawValue: 4) }
   /// The tunnel was removed; ``Frame/tunnelKey`` holds.
-  public static let decapsulate = Steps(rawValue: 8)
+  @inlinable public static var decapsulate: Steps { Steps(rawValue: 8) }
   /// A rule was found (``Frame/rule``) and counted.
-  public static let match = Steps(rawValue: 16)
+  @inlinable public static var match: Steps { Steps(rawValue: 16) }
   /// The rule's header changes were made.
-  public static let rewrite = Steps(rawValue: 32)
+  @inlinable public static var rewrite: Steps { Steps(rawValue: 32) }
   /// The outer headers are in front.
-  public static let encapsulate = Steps(rawValue: 64)
+  @inlinable public static var encapsulate: Steps { Steps(rawValue: 64) }
   /// ESP was put on.
-  public static let encrypt = Steps(rawValue: 128)
+  @inlinable public static var encrypt: Steps { Steps(rawValue: 128) }
   /// Owed checksums were paid.
-  public static let fillChecksum = Steps(rawValue: 256)
+  @inlinable public static var fillChecksum: Steps { Steps(rawValue: 256) }
   /// Not a step but what steps left: the frame has no Ethernet header and begins with its IP header.
-  public static let startsAtIP = Steps(rawValue: 512)
+  @inlinable public static var startsAtIP: Steps { Steps(rawValue: 512) }
 
   /// Every step with its name, in the order of a frame's way.
   public static let names: [(step: Steps, name: String)] = [

@@ -6,15 +6,15 @@ public struct Outcome: Equatable, Hashable, Sendable, BitwiseCopyable {
   @inlinable init(rawValue: UInt8) { self.rawValue = rawValue }
 
   /// Still on its way.
-  public static let pending = Outcome(rawValue: 0)
+  @inlinable public static var pending: Outcome { Outcome(rawValue: 0) }
   /// Goes out of the port that the result names.
-  public static let forward = Outcome(rawValue: 1)
+  @inlinable public static var forward: Outcome { Outcome(rawValue: 1) }
   /// Goes to a receive queue of the host's software.
-  public static let deliver = Outcome(rawValue: 2)
+  @inlinable public static var deliver: Outcome { Outcome(rawValue: 2) }
   /// From a device: goes up to software, which does the rest.
-  public static let up = Outcome(rawValue: 3)
+  @inlinable public static var up: Outcome { Outcome(rawValue: 3) }
   /// Taken in to become part of other frames (reassembly, segmentation, coalescing).
-  public static let absorbed = Outcome(rawValue: 4)
+  @inlinable public static var absorbed: Outcome { Outcome(rawValue: 4) }
 
   /// Dropped, and why.
   @inlinable public static func dropped(_ reason: DropReason) -> Outcome { Outcome(rawValue: reason.rawValue) }

@@ -21,7 +21,10 @@ public struct FrameArena: ~Copyable {
   public let capacity: Int
   // Owned from init to deinit; offsets are checked against capacity before they are used.
   private let base: UnsafeMutableRawPointer
-  private var free: [UInt32]
+  // A stack of the free buffers' indices: a table and not an array, so that taking and giving never counts references.
+  private var free: FlatTable<UInt32>
+  /// How many buffers are free now.
+  public private(set) var available: Int
 
   /// Maps `capacity` buffers of `bufferSize` bytes (rounded up to 64).
   ///
@@ -40,21 +43,25 @@ public struct FrameArena: ~Copyable {
     self.headroom = headroom
     self.capacity = capacity
     unsafe base = map
-    free = (0..<UInt32(capacity)).reversed()
+    free = FlatTable(repeating: 0, count: capacity)
+    for index in 0..<capacity { free[index] = UInt32(capacity - 1 - index) }
+    available = capacity
   }
 
   deinit { unsafe _ = munmap(base, bufferSize * capacity) }
 
-  /// How many buffers are free now.
-  public var available: Int { free.count }
-
   /// Takes a buffer, or nil when all are out.
-  public mutating func take() -> UInt32? { free.popLast() }
+  public mutating func take() -> UInt32? {
+    guard available > 0 else { return nil }
+    available &-= 1
+    return free[available]
+  }
 
   /// Gives a buffer back. `index` must be one that ``take()`` gave and that was not given back since.
   public mutating func give(_ index: UInt32) {
-    precondition(Int(index) < capacity && free.count < capacity)
-    free.append(index)
+    precondition(Int(index) < capacity && available < capacity)
+    free[available] = index
+    available &+= 1
   }
 
   /// The whole buffer `index`, headroom included.

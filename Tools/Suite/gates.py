@@ -25,9 +25,12 @@ DENIED = re.compile(
 UNSPECIALISED = re.compile(r"^\$s(?!s17_assertionFailure|s18_fatalErrorMessage)")
 
 HEADER = re.compile(r"^([0-9a-f]+) <(.+)>:$")
-TRANSFER = re.compile(r"^\s*[0-9a-f]+:\s+(?:bnd\s+|notrack\s+|rep\s+)*(call\w*|jmp\w*|j[a-z]+|bl|b|b\.\w+|cbn?z|tbn?z)\s+(.*)$")
-TARGET = re.compile(r"<([^>]+)>")
-INDIRECT = re.compile(r"^(call\w*|blr)$")
+STEP = re.compile(r"^\s*([0-9a-f]+):\s+(?:(?:bnd|notrack|rep|data16|lock|cs)\s+)*(\S+)\s*(.*)$")
+TARGET = re.compile(r"^(?:\S+,\s*)*([0-9a-f]+) <([^>]+)>")
+# x86-64 and aarch64: what calls, what may go elsewhere, what never goes on behind.
+CALLS = re.compile(r"^(call\w*|blr?)$")
+JUMPS = re.compile(r"^(j\w+|b|b\.\w+|cbn?z|tbn?z|br)$")
+ENDS = re.compile(r"^(ret\w*|jmp\w*|ud2|hlt|int3|b|br|brk|udf)$")
 
 
 @dataclass
@@ -80,37 +83,91 @@ def disassemble(path):
 
 
 def functions(disassembly):
-    found = {}
-    current, name = None, None
+    """The functions, with what each calls. Code without a symbol of its own is called by the symbol in front of it
+    and its distance, `symbol+0x40`; it is told from that symbol's code by being out of its reach."""
+    steps, symbols = {}, {}
+    previous, owner = None, None
+    following, owners = {}, {}
     for line in disassembly.split("\n"):
         header = HEADER.match(line)
         if header:
-            name = header.group(2)
-            current = found.setdefault(name, Function())
+            owner = int(header.group(1), 16)
+            symbols[owner] = header.group(2)
+            previous = None
             continue
-        if current is None:
+        step = STEP.match(line)
+        if step and owner is not None:
+            address = int(step.group(1), 16)
+            steps[address] = (step.group(2), step.group(3))
+            owners[address] = owner
+            if previous is not None:
+                following[previous] = address
+            previous = address
+
+    def name(address):
+        start = owners.get(address, address)
+        symbol = re.sub(r"@.*$", "", symbols.get(start, hex(start)))
+        return symbol if start == address else f"{symbol}+{address - start:#x}"
+
+    found = {}
+    todo = list(symbols)
+    while todo:
+        start = todo.pop()
+        if start not in steps or name(start) in found:
             continue
-        step = TRANSFER.match(line)
-        if not step:
-            if re.match(r"^\s*[0-9a-f]+:\s+blr\s", line):
-                current.indirect += 1
+        function = found[name(start)] = Function()
+        for target, symbol in code(start, steps, following, owners, function):
+            function.calls.add(name(target) if target in steps else re.sub(r"[@+-].*$", "", symbol))
+            if target in steps:
+                todo.append(target)
+    return found
+
+
+def code(start, steps, following, owners, function):
+    """Walks the code of the function at `start`; gives the (address, symbol) of what it calls or jumps to."""
+    targets = []
+    seen, todo = set(), [start]
+    while todo:
+        address = todo.pop()
+        if address in seen or address not in steps:
             continue
-        target = TARGET.search(step.group(2))
-        if target and "*" not in step.group(2):
-            symbol = re.sub(r"[+-]0x[0-9a-f]+$", "", target.group(1))
-            if symbol != name:
-                current.calls.add(re.sub(r"@.*$", "", symbol))
-        elif INDIRECT.match(step.group(1)) and not (target and "GLIBC" in target.group(1)):
-            # A call through the global offset table names its symbol; one through a register does not.
+        seen.add(address)
+        word, operands = steps[address]
+        target = TARGET.match(operands)
+        if CALLS.match(word):
+            # "call *0x10(%rip) # 1234 <symbol@GLIBC>" names its symbol too; one through a register names nothing.
+            named = re.search(r"# [0-9a-f]+ <([^>]+)>", operands)
             if target:
-                current.calls.add(re.sub(r"[@+-].*$", "", target.group(1)))
+                targets.append((int(target.group(1), 16), target.group(2)))
+            elif named:
+                targets.append((-1, named.group(1)))
             else:
-                current.indirect += 1
+                function.indirect += 1
+        elif JUMPS.match(word) and target:
+            place = int(target.group(1), 16)
+            if owners.get(place) == owners.get(address) and place != owners.get(address):
+                todo.append(place)
+            elif place != start:
+                targets.append((place, target.group(2)))
+        elif JUMPS.match(word):
+            # A jump table: its places are in this symbol's code, wherever.
+            todo += [other for other in neighbours(address, following) if other not in seen]
+        if not ENDS.match(word) and address in following:
+            todo.append(following[address])
+    return targets
+
+
+def neighbours(address, following):
+    """Everything behind an address up to the end of its symbol."""
+    found = []
+    while address in following:
+        address = following[address]
+        found.append(address)
     return found
 
 
 def demangled(symbols):
-    """What each symbol is called in the source."""
+    """What each symbol is called in the source; code without a symbol keeps its distance."""
     symbols = sorted(symbols)
     output = subprocess.run(
         ["swift", "demangle", "--compact", "--simplified"], input="\n".join(symbols), capture_output=True, text=True,

@@ -98,6 +98,7 @@ ALL = [
     Stage("build", "everything builds in debug, without a warning", build, quick=True, needed=True),
     Stage("tests", "unit tests", unit_tests, quick=True),
     Stage("release", "the programs build in release", release_build, needed=True),
+    Stage("gates", "no allocation or reference counting is reachable from a frame's way", gates),
     Stage("embedded", "Wire and the device's model compile as Embedded Swift for aarch64 and riscv64", embedded),
     Stage("properties", "the property programs, with the fixed seed", properties),
     Stage("fresh", "a tenth of the property programs, with this run's fresh seed", fresh_properties),

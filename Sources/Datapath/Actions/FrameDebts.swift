@@ -4,8 +4,9 @@ import Wire
 
 /// What happens to a frame's debts when headers come and go in front of it.
 enum FrameDebts {
-  static let segmentation: Owed = [.tcpSegmentation, .udpSegmentation]
-  static let outer: Owed = [.outerUDPChecksum, .outerIPv4Checksum, .tunnelSegmentation]
+  // Computed: a lazy global would be asked for on every frame.
+  static var segmentation: Owed { [.tcpSegmentation, .udpSegmentation] }
+  static var outer: Owed { [.outerUDPChecksum, .outerIPv4Checksum, .tunnelSegmentation] }
 
   /// Headers of −`distance` bytes went: debts of theirs are gone, the offsets of others move.
   static func move(_ frame: inout Frame, by distance: Int) {

@@ -6,7 +6,7 @@ import Memory
 /// Debts are paid at the last moment that is still correct: before a port that cannot carry them, or before ESP.
 public enum PayDebts {
   /// The debts of checksums; segmentation is ``Segmenter``'s.
-  public static let checksums: Owed = [.checksum, .outerUDPChecksum, .outerIPv4Checksum]
+  public static var checksums: Owed { [.checksum, .outerUDPChecksum, .outerIPv4Checksum] }
 
   /// Pays the checksums that `frame` owes, except those in `keeping`, which the port pays.
   ///
