@@ -4,8 +4,11 @@
   import Musl
 #endif
 
-// Outside of the type, whose own `close` hides the system's.
+// Outside of the type, whose own names hide the system's.
 private func closeDescriptor(_ descriptor: Int32) -> Int32 { close(descriptor) }
+private func writeDescriptor(_ descriptor: Int32, _ bytes: UnsafeRawBufferPointer) -> Int {
+  unsafe bytes.baseAddress.map { unsafe write(descriptor, $0, bytes.count) } ?? 0
+}
 
 /// A file that is written from front to back, through a buffer.
 ///
@@ -28,8 +31,10 @@ struct OutputFile: ~Copyable {
   }
 
   deinit {
-    // A file that was not closed keeps what was flushed; whoever cares for errors calls close().
-    if descriptor >= 0 { _ = closeDescriptor(descriptor) }
+    guard descriptor >= 0 else { return }
+    // Whoever cares for errors calls close(); what was given is written all the same.
+    try? Self.write(buffer, to: descriptor, path: path)
+    _ = closeDescriptor(descriptor)
   }
 
   /// Appends an integer, little-endian.
@@ -61,20 +66,22 @@ struct OutputFile: ~Copyable {
 
   /// Writes everything gathered.
   mutating func flush() throws(CaptureError) {
+    defer { buffer.removeAll(keepingCapacity: true) }
+    try Self.write(buffer, to: descriptor, path: path)
+  }
+
+  private static func write(_ buffer: [UInt8], to descriptor: Int32, path: String) throws(CaptureError) {
     var written = 0
     while written < buffer.count {
       let step = unsafe buffer.withUnsafeBytes { bytes in
-        unsafe bytes.baseAddress.map { unsafe write(descriptor, $0 + written, bytes.count - written) } ?? 0
+        unsafe writeDescriptor(descriptor, UnsafeRawBufferPointer(rebasing: bytes[written...]))
       }
       if step < 0, errno == EINTR { continue }
       guard step > 0 else {
-        let words = step < 0 ? Self.words(errno) : "nothing was written"
-        buffer.removeAll()
-        throw CaptureError(.cannotWrite, path: path, words)
+        throw CaptureError(.cannotWrite, path: path, step < 0 ? words(errno) : "nothing was written")
       }
       written += step
     }
-    buffer.removeAll(keepingCapacity: true)
   }
 
   /// Writes everything gathered and closes; the file is whole when this does not throw. Twice is once.

@@ -194,6 +194,18 @@ struct CaptureFileTests {
     } catch { #expect(error.kind == .cannotWrite) }
   }
 
+  @Test("A writer that nobody closed has written what it was given")
+  func unclosed() throws {
+    let folder = try Folder()
+    let path = folder.file("a.pcapng")
+    func writeOnly() throws {
+      var writer = try CaptureWriter(path: path)
+      try writer.write([1, 2, 3], .init(time: 1))
+    }
+    try writeOnly()
+    #expect(read(path).frames.map(\.bytes) == [[1, 2, 3]])
+  }
+
   @Test("What a format cannot say is refused, and the file goes on")
   func doesNotFit() throws {
     let folder = try Folder()

@@ -132,6 +132,10 @@ struct RuleCheckTests {
       ("flow create 0 tunnel_set 1 pattern eth / end actions drop / end", "there is no tunnel #1"),
       ("set sample_actions 1 jump group 1 / end", "action 1: a copy has no group to go on in"),
       ("set sample_actions 1 sample ratio 1 index 1 / end", "action 1: a copy cannot be copied again"),
+      (
+        "flow indirect_action 0 create action jump group 1 / end\nset sample_actions 1 indirect 0 / end",
+        "action 1: a copy has no group to go on in"
+      ),
       ("flow indirect_action 0 create action indirect 1 / end", "action 1: an indirect action cannot refer to another"),
     ])
   func refused(text: String, reason: String) {

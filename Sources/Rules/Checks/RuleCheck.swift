@@ -42,7 +42,7 @@ public struct RuleCheck: Sendable {
   /// Throws the first thing that is wrong with a list for `set sample_actions`.
   public func check(sampleActions: [Action]) throws(RuleError) {
     for (index, action) in sampleActions.enumerated() {
-      switch action {
+      switch resolve(action) {
       case .sample: throw RuleError(.action(index), "a copy cannot be copied again: `sample` inside sample_actions")
       case .jump: throw RuleError(.action(index), "a copy has no group to go on in: `jump` inside sample_actions")
       case .age: throw RuleError(.action(index), "`age` belongs to the rule, not to its copies")
