@@ -5,7 +5,7 @@
 #endif
 
 // Each room adds its own file to this folder, and its list to this one.
-let properties: [Property] = memoryProperties + countingProperties
+let properties: [Property] = memoryProperties + countingProperties + framesProperties
 
 let usage = """
   usage: properties list
