@@ -196,6 +196,8 @@ struct FramesSegmentationTests {
     #expect(try Self.cut(joined, &arena) == packet.segments(size: 99).map { $0.make().bytes })
     middle.next = 2
     #expect(throws: DropReason.malformedDebt) { try arena.linearise(head, records: [tail, middle].span, owner: 3) }
+    middle.setLength(0)
+    #expect(throws: DropReason.malformedDebt) { try arena.linearise(head, records: [tail, middle].span, owner: 3) }
     middle.next = 9
     #expect(throws: DropReason.malformedDebt) { try arena.linearise(head, records: [tail, middle].span, owner: 3) }
   }

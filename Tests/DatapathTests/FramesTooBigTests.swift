@@ -120,6 +120,12 @@ struct FramesTooBigTests {
       copy.replaceSubrange(54..<56, with: [58, 0])
       copy[62] = type
       #expect(try (answer(copy) == nil) == (type < 128 || type == 137))
+      // Behind an authentication header, whose length counts in words of four less two.
+      var sealed = bytes
+      sealed[20] = 51
+      sealed.replaceSubrange(54..<56, with: [58, 1])
+      sealed[66] = type
+      #expect(try (answer(sealed) == nil) == (type < 128 || type == 137))
       // In a first fragment, and in a later one.
       copy[20] = 44
       copy.replaceSubrange(54..<58, with: [58, 0, 0, 1])

@@ -14,11 +14,21 @@ struct CoalescingCandidate: BitwiseCopyable {
   /// Sound, checksums right, nothing in it that segmentation would not make again.
   var mayMerge: Bool
 
+  /// Of no frame.
+  init() {
+    walk = FrameWalk()
+    isTCP = false
+    headers = 0
+    payload = 0
+    hash = 0
+    mayMerge = false
+  }
+
   /// nil when the frame belongs to no TCP or UDP flow that could be held.
   init?(_ frame: Frame, ports: TunnelPorts, intoTunnels: Bool, udp: Bool) {
     guard frame.owed.isEmpty, frame.next == 0,
       let walk = FrameWalk(frame, ports: ports, intoTunnel: intoTunnels),
-      walk.tunnel == .none || walk.inner != nil
+      walk.tunnel == .none || walk.inner.isThere
     else { return nil }
     let layer = walk.innermost
     isTCP = layer.proto == 6
@@ -59,11 +69,11 @@ struct CoalescingCandidate: BitwiseCopyable {
     let length = layer.end &- layer.l4
     let pseudo = FrameSum.pseudoHeader(bytes, layer, length: length)
     if isTCP && bytes.u16(layer.l4 &+ 16) == 0xffff { return false }
-    if frame.checksums[walk.inner == nil ? .outerL4 : .innerL4] != .good {
+    if frame.checksums[walk.inner.isThere ? .innerL4 : .outerL4] != .good {
       let sum = FrameSum.range(bytes, layer.l4, layer.end)
       guard InternetChecksum.isValid(FrameSum.add(sum, pseudo)) else { return false }
     }
-    guard hasRightHeader(bytes, walk.outer), walk.inner == nil || hasRightHeader(bytes, layer) else { return false }
+    guard hasRightHeader(bytes, walk.outer), !walk.inner.isThere || hasRightHeader(bytes, layer) else { return false }
     // The rest is known to sum to the complement of its pseudo-header, so only headers are read.
     let l4 = walk.outer.l4
     let body = walk.tunnel == .none ? 0 : FrameSum.add(FrameSum.range(bytes, l4, layer.l4), ~pseudo)
@@ -143,7 +153,8 @@ struct CoalescingCandidate: BitwiseCopyable {
     }
     let outer = one.walk.outer
     skip(outer)
-    if let inner = one.walk.inner {
+    let inner = one.walk.inner
+    if inner.isThere {
       if one.walk.tunnel.isUDP {
         skip(outer.l4 &+ 4, 4)
         same = same && (a.u16(outer.l4 &+ 6) == 0) == (b.u16(outer.l4 &+ 6) == 0)

@@ -7,7 +7,7 @@ struct HeldFlow: BitwiseCopyable {
   private enum Identification: UInt8, BitwiseCopyable { case unknown = 0, counts, stands }
 
   private var frame = Frame()
-  private var first: CoalescingCandidate?
+  private var first = CoalescingCandidate()
   private var count = 0
   private var outerID = Identification.unknown
   private var innerID = Identification.unknown
@@ -26,7 +26,7 @@ struct HeldFlow: BitwiseCopyable {
 
   /// Whether `other` is of this flow, and came the same way.
   func isFlow(of other: Frame, _ new: CoalescingCandidate) -> Bool {
-    guard let first, frame.inPort == other.inPort, frame.tenant == other.tenant,
+    guard frame.inPort == other.inPort, frame.tenant == other.tenant,
       frame.tunnelKey == other.tunnelKey, frame.rule == other.rule, frame.group == other.group,
       frame.queue == other.queue, frame.steps == other.steps
     else { return false }
@@ -35,7 +35,7 @@ struct HeldFlow: BitwiseCopyable {
 
   /// Appends `other` when it is the flow's next segment; false when it is not.
   mutating func merge(_ other: Frame, _ new: CoalescingCandidate) -> Bool {
-    guard let first, !isClosed, new.payload <= first.payload, frame.tailroom >= new.payload,
+    guard !isClosed, new.payload <= first.payload, frame.tailroom >= new.payload,
       frame.length &+ new.payload <= 0xffff, first.isTCP || count < Coalescer.mostDatagrams,
       CoalescingCandidate.sameHeaders(first, frame.bytes, new, other.bytes)
     else { return false }
@@ -54,8 +54,8 @@ struct HeldFlow: BitwiseCopyable {
     }
     guard let outerID = next(first.walk.outer, outerID, from) else { return false }
     var innerID = innerID
-    if let inner = first.walk.inner {
-      guard let next = next(inner, innerID, from) else { return false }
+    if first.walk.inner.isThere {
+      guard let next = next(first.walk.inner, innerID, from) else { return false }
       innerID = next
     }
     self.outerID = outerID
@@ -81,13 +81,13 @@ struct HeldFlow: BitwiseCopyable {
 
   /// The frame as it goes on: as it came when it is alone, else owing segmentation.
   func finished() -> Frame {
-    guard count > 1, let first else { return frame }
+    guard count > 1 else { return frame }
     var frame = frame
     let out = frame.bytes
     let walk = first.walk
     let layer = walk.innermost
     setLengths(out, walk.outer)
-    if walk.inner != nil { setLengths(out, layer) }
+    if walk.inner.isThere { setLengths(out, layer) }
     let length = out.count &- layer.l4
     if !first.isTCP { out.store(UInt16(truncatingIfNeeded: length), at: layer.l4 &+ 4) }
     frame.checksumStart = layer.l4
@@ -95,12 +95,13 @@ struct HeldFlow: BitwiseCopyable {
     out.store(
       FrameSum.pseudoHeader(out, layer, length: length), at: layer.l4 &+ Int(frame.checksumOffset))
     frame.owed = [.checksum, first.isTCP ? .tcpSegmentation : .udpSegmentation]
-    frame.checksums[walk.inner == nil ? .outerL4 : .innerL4] = .partial
+    frame.checksums[walk.inner.isThere ? .innerL4 : .outerL4] = .partial
     frame.segmentSize = UInt16(truncatingIfNeeded: first.payload)
     frame.segmentHeaderLength = first.headers
     frame.outerL3 = walk.outer.l3
     frame.outerL4 = walk.outer.l4
-    if let inner = walk.inner {
+    let inner = walk.inner
+    if inner.isThere {
       frame.owed.insert(.tunnelSegmentation)
       frame.innerL2 = walk.innerStart
       frame.innerL3 = inner.l3

@@ -83,8 +83,8 @@ struct InnerDebt: BitwiseCopyable {
     field = start &+ Int(frame.checksumOffset)
     var end = frame.length
     if let walk {
-      if let inner = walk.inner, inner.l3 < start {
-        end = inner.end
+      if walk.inner.isThere, walk.inner.l3 < start {
+        end = walk.inner.end
       } else if walk.outer.l3 < start {
         end = walk.outer.end
       }

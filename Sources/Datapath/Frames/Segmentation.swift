@@ -37,7 +37,7 @@ public struct Segmenter: BitwiseCopyable, Sendable {
     let isTCP = frame.owed.contains(.tcpSegmentation)
     let isTunnel = frame.owed.contains(.tunnelSegmentation)
     guard isTCP != frame.owed.contains(.udpSegmentation), frame.segmentSize > 0,
-      let walk = FrameWalk(frame, ports: ports, intoTunnel: isTunnel), isTunnel == (walk.inner != nil),
+      let walk = FrameWalk(frame, ports: ports, intoTunnel: isTunnel), isTunnel == walk.inner.isThere,
       let headers = TransportHeader.end(frame.bytes, walk.innermost, isTCP: isTCP),
       !walk.outer.isAuthenticated, !walk.innermost.isAuthenticated
     else { throw .malformedDebt }
@@ -82,7 +82,7 @@ public struct Segmenter: BitwiseCopyable, Sendable {
   private func finish(_ out: Bytes, offset: Int) {
     let layer = walk.innermost
     setLengths(out, walk.outer)
-    if walk.inner != nil { setLengths(out, layer) }
+    if walk.inner.isThere { setLengths(out, layer) }
     let length = out.count &- layer.l4
     if isTCP {
       setTCP(out, layer.l4, offset: offset)
