@@ -86,4 +86,38 @@ struct ScriptStateTests {
     }
     #expect(error?.description.hasPrefix("x:6:1: there is no rule #1") == true, "\(error?.description ?? "")")
   }
+
+  @Test(
+    "Random commands: what stands is well formed, ids only grow, and a refused command changed nothing",
+    arguments: 0..<6)
+  func randomCommands(seed: UInt64) throws {
+    var random = RandomRules(seed: seed &+ 5000)
+    random.isSmall = true
+    var state = ScriptState()
+    var newest: UInt32 = 0
+    var (made, refused) = (0, 0)
+    for _ in 0..<700 {
+      let command = random.command()
+      let before = (state.rules.map(\.rule), state.decapsulations, state.sampleActions, state.indirectActions)
+      do throws(ScriptError) {
+        if case .created(let id) = try state.apply(command) {
+          #expect(id == newest + 1)
+          newest = id
+          made += 1
+        }
+      } catch {
+        refused += 1
+        let after = (state.rules.map(\.rule), state.decapsulations, state.sampleActions, state.indirectActions)
+        // A decapsulation that tunnel_set would have needed may stay; nobody can name it.
+        let same = before.0 == after.0 && before.2 == after.2 && before.3 == after.3
+        #expect(same && before.1.filter { $0.key < 0xfe00 } == after.1.filter { $0.key < 0xfe00 }, "\(command)")
+      }
+      #expect(state.ruleCount == state.rules.count)
+      for (id, rule) in state.rules {
+        do throws(RuleError) { try state.check.check(rule) } catch { Issue.record("\(command) broke #\(id): \(error)") }
+      }
+    }
+    // The test is of use only when both happen often.
+    #expect(made > 10 && refused > 100, "\(made) \(refused)")
+  }
 }
