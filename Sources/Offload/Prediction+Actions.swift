@@ -120,7 +120,10 @@ extension Prediction {
     if let announced = template.announcedOptionWords, announced * 4 != template.optionBytes {
       return refuse(.templateOptionLength, limit: template.optionBytes / 4, wanted: announced)
     }
-    if policy.ecn == .copy, !frame.contains(.ecnCopy), !rule.pinsInnerECN(decapsulated: decapsulated) {
+    // Such a device puts the template's own bits: right where the match leaves only frames that have the same.
+    if policy.ecn == .copy, !frame.contains(.ecnCopy),
+      rule.pinnedInnerECN(decapsulated: decapsulated) != template.ecn
+    {
       return refuse(.ecnCopy)
     }
     if policy.dscp == .copy, !frame.contains(.dscpCopy) { return refuse(.dscpCopy) }
@@ -137,12 +140,12 @@ extension Prediction {
 }
 
 extension Rule {
-  /// Whether the match fixes the ECN bits of the packet that an encapsulation puts inside.
-  func pinsInnerECN(decapsulated: Bool) -> Bool {
+  /// The ECN bits to which the match fixes the packet that an encapsulation puts inside; nil when it does not.
+  func pinnedInnerECN(decapsulated: Bool) -> UInt8? {
     let tunnel = pattern.firstIndex { $0.isTunnel } ?? pattern.count
     let outer = pattern[..<tunnel], inner = pattern[tunnel...]
-    guard decapsulated else { return outer.contains { $0.ecn != nil } }
-    return inner.contains { $0.ecn != nil } && outer.contains { $0.ecn == 0 }
+    let pinned = (decapsulated ? inner : outer).compactMap(\.ecn).first
+    return !decapsulated || outer.contains { $0.ecn == 0 } ? pinned : nil
   }
 }
 

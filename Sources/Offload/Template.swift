@@ -30,6 +30,11 @@ extension Encapsulation {
     let offset = l3 + (isIPv6 ? 7 : 8)
     return l3 > 0 && offset < header.count ? header[offset] : 0
   }
+  /// The template's own ECN bits; 0 when there is no IP header.
+  var ecn: UInt8 {
+    guard l3 > 0, l3 + 1 < header.count else { return 0 }
+    return isIPv6 ? header[l3 + 1] >> 4 & 3 : header[l3 + 1] & 3
+  }
   /// The UDP source port; 0 lets the device choose.
   var sourcePort: UInt16 {
     hasUDP && l4 + 1 < header.count ? UInt16(header[l4]) << 8 | UInt16(header[l4 + 1]) : 0

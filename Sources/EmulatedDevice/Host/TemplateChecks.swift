@@ -99,16 +99,17 @@ struct TemplateChecks {
     let l3 = template.l3
     let policy = template.policy
     let frame = abilities.frame
-    guard header[l3 + (template.isIPv6 ? 7 : 8)] != 0 else { throw refusal(.templateTTL) }
-    guard frame.contains(.fixesLengths) else { throw refusal(.fixesLengths) }
+    guard policy.ttl == .copy || header[l3 + (template.isIPv6 ? 7 : 8)] != 0 else { throw refusal(.templateTTL) }
     let trafficClass = template.isIPv6 ? UInt8(truncatingIfNeeded: u16(l3) >> 4) : header[l3 + 1]
     if policy.ecn == .copy, !frame.contains(.ecnCopy), pinnedECN != trafficClass & 3 { throw refusal(.ecnCopy) }
     if policy.dscp == .copy, !frame.contains(.dscpCopy) { throw refusal(.dscpCopy) }
     if policy.ttl == .copy, !frame.contains(.ttlCopy) { throw refusal(.ttlCopy) }
     if policy.df == .copy, !template.isIPv6, !frame.contains(.dfCopy) { throw refusal(.dfCopy) }
-    guard template.kind == .geneve || template.kind == .vxlan else { return }
-    let checksum: FrameAbilities = template.isIPv6 ? .udpChecksumIPv6 : .udpChecksumIPv4
-    if policy.udpChecksum == .on, !frame.contains(checksum) { throw refusal(.outerUDPChecksum) }
-    if u16(template.l4) == 0, !frame.contains(.entropy) { throw refusal(.entropy) }
+    if template.kind == .geneve || template.kind == .vxlan {
+      let checksum: FrameAbilities = template.isIPv6 ? .udpChecksumIPv6 : .udpChecksumIPv4
+      if policy.udpChecksum == .on, !frame.contains(checksum) { throw refusal(.outerUDPChecksum) }
+      if u16(template.l4) == 0, !frame.contains(.entropy) { throw refusal(.entropy) }
+    }
+    guard frame.contains(.fixesLengths) else { throw refusal(.fixesLengths) }
   }
 }
