@@ -167,6 +167,7 @@ enum FlowIdentity {
       // A third tag hides the packet (SPECIFICATION.md, P2).
       while at < 20, at + 4 <= frame.count, [0x8100, 0x88a8, 0x9100].contains(word(frame, at)) { at += 4 }
       at += 2
+      guard at < frame.count, word(frame, at - 2) == (frame[at] >> 4 == 4 ? 0x0800 : 0x86dd) else { return nil }
     }
     guard at < frame.count else { return nil }
     if frame[at] >> 4 == 4, at + 20 <= frame.count {
