@@ -58,7 +58,8 @@ struct RoundTripTests {
       "flow create 0 pattern ipv4 src spec 10.1.1.1 src last 10.1.9.9 src prefix 16 / end actions rss queues 1 2 end types esp ip esp end / end",
       "flow create 0 pattern ipv4 src spec 10.1.0.0 src prefix 16 / end actions rss queues 1 2 end types ip esp end / end"
     ),
-    ("flow isolate 3 off", "flow isolate 3 0"), ("set raw_encap eth / end_set", "set raw_encap 0 eth / end_set"),
+    ("testpmd> flow flush 0", "flow flush 0"), ("flow isolate 3 off", "flow isolate 3 0"),
+    ("set raw_encap eth / end_set", "set raw_encap 0 eth / end_set"),
     ("set sample_actions 1 mark id 1 / end_set", "set sample_actions 1 mark id 1 / end"),
     (
       "set nvgre tni 4 ip-version ipv6 ip-src ::1 ip-dst ::2222 eth-src 1:1:1:1:1:1 eth-dst 2222:2222:2222",

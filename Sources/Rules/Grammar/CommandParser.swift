@@ -10,6 +10,8 @@ extension Cursor {
   /// Reads one command to the end of the line.
   mutating func command() throws(GrammarError) -> Command {
     let command: Command
+    // What was copied from a session has its prompt.
+    _ = take("testpmd>")
     if take("flow") {
       command = try flow()
     } else if take("set") {
