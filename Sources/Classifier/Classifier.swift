@@ -41,6 +41,13 @@ public struct Classifier: ~Copyable, @unchecked Sendable {
     }
   }
 
+  /// The shape of rules that come many at once; see ``Transaction/addBatch(_:count:fill:)``.
+  ///
+  /// - Throws: ``ClassifierError/notATemplate``, or why the match cannot be carried out.
+  public mutating func template(for rule: Rule) throws(ClassifierError) -> RuleTemplate {
+    try writer.template(for: rule)
+  }
+
   /// A reader for one queue; it may be handed to another thread. It gives its place back when it goes.
   public mutating func makeReader() throws(ClassifierError) -> Reader { try writer.makeReader() }
 
@@ -82,6 +89,15 @@ public struct Transaction: ~Copyable {
     try writer.add(id: id, rule: rule, payload: payload, now: now, undo: &undo)
   }
 
+  /// Adds `count` rules of one shape. `fill` is called with 0..<count in order and sets id, payload and fields.
+  ///
+  /// - Throws: ``ClassifierError/duplicateID(_:)``; the whole transaction then has not happened.
+  public mutating func addBatch(
+    _ template: RuleTemplate, count: Int, fill: (Int, inout BatchRule) -> Void
+  ) throws(ClassifierError) {
+    try writer.addBatch(template, count: count, now: now, undo: &undo, fill: fill)
+  }
+
   /// Puts another rule in the place of one; id, counters and index stay. The age timer goes on, too, unless its
   /// timeout changes.
   public mutating func replace(_ id: UInt32, _ rule: Rule, payload: UInt32 = 0) throws(ClassifierError) {
@@ -110,6 +126,8 @@ public struct ClassifierStatistics: Equatable, Sendable {
   public var version: UInt64 = 0
   /// Tables: different sets of bits that rules look at.
   public var subtables = 0
+  /// Bytes that readers look at: rows, buckets, ids, and the counters of the readers there were.
+  public var tableBytes = 0
   /// Rows that were deleted and wait for readers to leave.
   public var waitingRows = 0
   /// The most that ever waited.

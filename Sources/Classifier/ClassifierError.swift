@@ -12,8 +12,8 @@ public enum ClassifierError: Error, Equatable, Sendable, CustomStringConvertible
   case egress
   /// Groups are 0…65535.
   case groupOutOfRange(UInt32)
-  /// A row of a batch does not have its template's fields.
-  case templateMismatch(id: UInt32)
+  /// A rule that matches nothing, or whose options are outside of the key, cannot be the shape of others.
+  case notATemplate
   /// The tables were made for `limit` rules, rules that readers may still see included.
   case full(limit: Int)
   /// The system had no `bytes` bytes of memory.
@@ -30,7 +30,7 @@ public enum ClassifierError: Error, Equatable, Sendable, CustomStringConvertible
     case .tooManyOptions(let index): "pattern item \(index + 1): a pattern has at most 63 Geneve options"
     case .egress: "rules with egress are not supported"
     case .groupOutOfRange(let group): "group \(group) is not in 0…65535"
-    case .templateMismatch(let id): "rule \(id) has a field set that its template does not have"
+    case .notATemplate: "a rule that matches nothing, or with Geneve options outside of the key, is no template"
     case .full(let limit): "the tables were made for \(limit) rules and are full"
     case .noMemory(let bytes): "no memory for tables of \(bytes) bytes"
     case .tooManyReaders(let limit): "all \(limit) places for readers are taken"

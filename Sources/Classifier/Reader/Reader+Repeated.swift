@@ -11,7 +11,7 @@ extension Reader {
   }
 
   /// Tries every option that can stand in slot `option` of the key, and for each those of the next ones.
-  private func choose(_ group: UnsafeMutablePointer<GroupView>, _ slot: Int, option: Int) {
+  private mutating func choose(_ group: UnsafeMutablePointer<GroupView>, _ slot: Int, option: Int) {
     let slots = unsafe view.pointee.slots
     guard option < slots.count else {
       unsafe searchTables(group, slots: 1 &<< UInt64(slot))

@@ -24,6 +24,8 @@ public struct Reader: ~Copyable, @unchecked Sendable {
   @usableFromInline var view: UnsafeMutablePointer<View>
   @usableFromInline var version: UInt32 = 0
   @usableFromInline var now: UInt64 = 0
+  /// Slots of the burst that hit a rule; `scratch` says which.
+  @usableFromInline var found: UInt64 = 0
   /// Slots of the burst whose frame has an option of the key more than once.
   @usableFromInline var repeated: UInt64 = 0
 
@@ -43,6 +45,7 @@ public struct Reader: ~Copyable, @unchecked Sendable {
     let address = unsafe Machine().acquire64(epochs.board + 8)
     if let view = unsafe UnsafeMutablePointer<View>(bitPattern: UInt(address)) { unsafe self.view = view }
     self.now = now
+    found = 0
     repeated = 0
   }
 
@@ -82,11 +85,18 @@ public struct Reader: ~Copyable, @unchecked Sendable {
     repeated &= ~(1 &<< UInt64(slot))
   }
 
+  /// Sets one word of a slot's key: for callers that know what the rules look at. Word 0 comes with every frame.
+  @inlinable @inline(__always)
+  public mutating func set(_ slot: Int, word: Int, _ value: UInt64) {
+    precondition(slot >= 0 && slot < Self.burst && word >= 0 && word < FlowKey.wordCount)
+    unsafe keys[slot &* FlowKey.stride &+ word] = value
+  }
+
   /// What the last lookup found for a slot.
   @inlinable @inline(__always)
   public func hit(_ slot: Int) -> RuleHit {
     precondition(slot >= 0 && slot < Self.burst)
-    return unsafe scratch[slot].hit
+    return found & 1 &<< UInt64(slot) == 0 ? .none : unsafe scratch[slot].hit
   }
 
   /// Counts a frame of `bytes` bytes at the rule and restarts its age timer.
@@ -128,15 +138,21 @@ public struct Reader: ~Copyable, @unchecked Sendable {
 struct BurstScratch {
   @usableFromInline var hash: UInt64
   @usableFromInline var hit: RuleHit
+  /// What the first look at the table at hand said.
+  @usableFromInline var candidate: UInt32
   /// The frame's Geneve options, when `optionsLength` is not 0.
   @usableFromInline var options: UnsafeRawPointer?
   @usableFromInline var optionsLength: Int
+  // To a cache line.
+  @usableFromInline var padding: (UInt64, UInt64, UInt64)
 
   @usableFromInline
   init() {
     hash = 0
     hit = .none
+    candidate = 0
     unsafe options = nil
     optionsLength = 0
+    padding = (0, 0, 0)
   }
 }

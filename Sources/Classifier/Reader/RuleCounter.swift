@@ -14,7 +14,7 @@ public struct RuleCount: Equatable, Sendable, BitwiseCopyable {
   public var frames: UInt64
   /// Bytes of L2 frames without FCS.
   public var bytes: UInt64
-  /// When the rule was last touched, in the caller's nanoseconds; when it was made if it never was.
+  /// When the rule was last touched, in the caller's nanoseconds; 0 when it never was.
   public var lastHit: UInt64
 
   /// A count.

@@ -36,10 +36,8 @@ extension ExactTable {
 
   func freeSlot(_ shared: some SharedWords, _ index: UInt32) -> Place? {
     let base = unsafe bucket(index)
-    for half in 0..<2 {
-      let hits = Self.lanes(unsafe shared.acquire64(base + half * 8), 0)
-      if hits != 0 { return Place(bucket: index, slot: half * 4 + hits.trailingZeroBitCount >> 4) }
-    }
+    let hits = unsafe shared.match(base, tag: 0)
+    if hits != 0 { return Place(bucket: index, slot: hits.trailingZeroBitCount) }
     return nil
   }
 
@@ -47,12 +45,21 @@ extension ExactTable {
   func place(_ shared: some SharedWords, key: UnsafePointer<UInt64>, hash: UInt64) -> Place? {
     let tag = Self.tag(hash)
     let home = first(hash)
-    for index in [home, other(home, tag: tag)] {
-      for slot in 0..<8 {
-        let place = Place(bucket: index, slot: slot)
-        guard self.tag(shared, place) == tag else { continue }
-        if unsafe equal(row(reference(shared, place) & ~Self.displaced), key) { return place }
-      }
+    if let place = unsafe place(shared, in: home, tag: tag, key: key) { return place }
+    // The second bucket is mostly another cache miss.
+    guard unsafe shared.acquire32(bucket(home) + Bucket.overflow) != 0 else { return nil }
+    return unsafe place(shared, in: other(home, tag: tag), tag: tag, key: key)
+  }
+
+  private func place(
+    _ shared: some SharedWords, in index: UInt32, tag: UInt16, key: UnsafePointer<UInt64>
+  ) -> Place? {
+    let base = unsafe bucket(index)
+    var hits = unsafe shared.match(base, tag: tag)
+    while hits != 0 {
+      let place = Place(bucket: index, slot: hits.trailingZeroBitCount)
+      if unsafe equal(row(reference(shared, place) & ~Self.displaced), key, count: wordCount) { return place }
+      hits &= hits &- 1
     }
     return nil
   }

@@ -71,7 +71,7 @@ struct ExactTable: @unchecked Sendable {
       index &+= 2
     }
     if index < count { sum = unsafe sum ^ fold(words[index] ^ seeds(index), 0xd6e8_feb8_6659_fd93) }
-    return fold(sum, 0xa076_1d64_78bd_642f)
+    return sum
   }
 
   /// A different constant for each place, so that equal words at two places do not cancel out.
@@ -112,21 +112,13 @@ struct ExactTable: @unchecked Sendable {
 
 // Reading. Generic over SharedWords so that the model steps through this very code.
 extension ExactTable {
-  /// Lanes of 16 bits of `word` that equal `tag`: their top bits. A lane above an equal one may be set as well; the
-  /// comparison of the words sorts that out.
+  /// Whether the row's words equal the `count` at `key`. A constant `count` makes straight code.
   @inlinable @inline(__always)
-  static func lanes(_ word: UInt64, _ tag: UInt16) -> UInt64 {
-    let difference = word ^ (UInt64(tag) &* 0x0001_0001_0001_0001)
-    return (difference &- 0x0001_0001_0001_0001) & ~difference & 0x8000_8000_8000_8000
-  }
-
-  /// Whether the row's words equal the `wordCount` at `key`.
-  @inlinable @inline(__always)
-  func equal(_ row: UnsafeMutableRawPointer, _ key: UnsafePointer<UInt64>) -> Bool {
+  func equal(_ row: UnsafeMutableRawPointer, _ key: UnsafePointer<UInt64>, count: Int) -> Bool {
     let words = unsafe UnsafePointer<UInt64>((row + Row.words).assumingMemoryBound(to: UInt64.self))
     var difference: UInt64 = 0
     var index = 0
-    while index < wordCount {
+    while index < count {
       difference |= unsafe words[index] ^ key[index]
       index &+= 1
     }
@@ -160,39 +152,62 @@ extension ExactTable {
   func head<W: SharedWords>(
     _ shared: W, in bucket: UnsafeMutableRawPointer, tag: UInt16, key: UnsafePointer<UInt64>
   ) -> UInt32 {
-    var half = 0
-    while half < 2 {
-      let tags = unsafe shared.acquire64(bucket + half &* 8)
-      var hits = Self.lanes(tags, tag)
-      while hits != 0 {
-        let slot = half &* 4 &+ hits.trailingZeroBitCount &>> 4
-        let reference = unsafe shared.acquire32(bucket + Bucket.references + slot &* 4) & ~Self.displaced
-        if unsafe equal(row(reference), key) { return reference }
-        hits &= hits &- 1
-      }
-      half &+= 1
+    var hits = unsafe shared.match(bucket, tag: tag)
+    while hits != 0 {
+      let slot = hits.trailingZeroBitCount
+      let reference = unsafe shared.acquire32(bucket + Bucket.references + slot &* 4) & ~Self.displaced
+      if unsafe equal(row(reference), key, count: wordCount) { return reference }
+      hits &= hits &- 1
     }
     return Self.none
   }
 
   /// No row.
   @usableFromInline static let none: UInt32 = 0x7fff_ffff
+  /// Not known after the first look at the first bucket.
+  @usableFromInline static let unknown: UInt32 = 0x7fff_fffe
 
-  /// The best row for `key` (`wordCount` masked words with this `hash`) at `version`, or nil.
+  /// The first look: a row of the first bucket whose tag is right, ``none`` when there surely is none, or ``unknown``.
+  ///
+  /// Between it and ``resolve(_:candidate:key:hash:version:count:accept:)`` the row's line has time to come.
   @inlinable @inline(__always)
-  func find<W: SharedWords>(
-    _ shared: W, key: UnsafePointer<UInt64>, hash: UInt64, version: UInt32, accept: (UnsafeMutableRawPointer) -> Bool
+  func probe<W: SharedWords>(_ shared: W, hash: UInt64) -> UInt32 {
+    let tag = Self.tag(hash)
+    let home = unsafe bucket(first(hash))
+    let hits = unsafe shared.match(home, tag: tag)
+    if hits != 0 {
+      let slot = hits.trailingZeroBitCount
+      return unsafe shared.acquire32(home + Bucket.references + slot &* 4) & ~Self.displaced
+    }
+    // After the tags: a row that left this bucket was counted here before.
+    return unsafe shared.acquire32(home + Bucket.overflow) == 0 ? Self.none : Self.unknown
+  }
+
+  /// The best row for `key` (`count` masked words with this `hash`) at `version`, or nil. `candidate` is what
+  /// ``probe(_:hash:)`` said, and not ``none``.
+  @inlinable @inline(__always)
+  func resolve<W: SharedWords>(
+    _ shared: W, candidate: UInt32, key: UnsafePointer<UInt64>, hash: UInt64, version: UInt32, count: Int,
+    accept: (UnsafeMutableRawPointer) -> Bool
   ) -> UnsafeMutableRawPointer? {
+    var head = candidate
+    if candidate == Self.unknown || !(unsafe equal(row(candidate), key, count: count)) {
+      head = unsafe search(shared, key: key, hash: hash)
+      if head == Self.none { return nil }
+    }
+    return unsafe choose(shared, head: head, version: version, accept: accept)
+  }
+
+  /// The head of the chain of `key`, in either bucket: where the first look was not enough.
+  @inlinable @inline(never)
+  func search<W: SharedWords>(_ shared: W, key: UnsafePointer<UInt64>, hash: UInt64) -> UInt32 {
     let tag = Self.tag(hash)
     let index = first(hash)
     let home = unsafe bucket(index)
-    var head = unsafe head(shared, in: home, tag: tag, key: key)
-    if head == Self.none {
-      // After the tags and references: a row that left this bucket was counted here before.
-      guard unsafe shared.acquire32(home + Bucket.overflow) != 0 else { return nil }
-      head = unsafe self.head(shared, in: bucket(other(index, tag: tag)), tag: tag, key: key)
-      guard head != Self.none else { return nil }
-    }
-    return unsafe choose(shared, head: head, version: version, accept: accept)
+    let head = unsafe head(shared, in: home, tag: tag, key: key)
+    if head != Self.none { return head }
+    // After the tags and references: a row that left this bucket was counted here before.
+    guard unsafe shared.acquire32(home + Bucket.overflow) != 0 else { return Self.none }
+    return unsafe self.head(shared, in: bucket(other(index, tag: tag)), tag: tag, key: key)
   }
 }

@@ -17,6 +17,9 @@ final class RowArena {
   /// Where row 0 is.
   var base: UnsafeMutableRawPointer { unsafe region.base }
 
+  /// Bytes of the rows that were ever in use.
+  var usedBytes: Int { used * stride }
+
   /// An unused row's index.
   func take() throws(ClassifierError) -> UInt32 {
     if let index = free.popLast() { return index }

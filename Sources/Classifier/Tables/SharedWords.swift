@@ -1,3 +1,4 @@
+public import CShim
 public import Synchronization
 
 /// How the tables' shared words are read and written.
@@ -10,6 +11,9 @@ public protocol SharedWords {
   func acquire32(_ place: UnsafeRawPointer) -> UInt32
   /// A load that later accesses do not pass.
   func acquire64(_ place: UnsafeRawPointer) -> UInt64
+  /// Which of the eight 16-bit lanes of the 16 bytes at `place` equal `tag`, bit i for lane i; later accesses do not
+  /// pass the load.
+  func match(_ place: UnsafeRawPointer, tag: UInt16) -> UInt32
   /// A store that earlier accesses do not pass.
   func release32(_ place: UnsafeMutableRawPointer, _ value: UInt32)
   /// A store that earlier accesses do not pass.
@@ -25,6 +29,10 @@ public protocol SharedWords {
 public struct Machine: SharedWords, Sendable {
   /// The only one.
   @inlinable public init() {}
+
+  /// Which of the eight 16-bit lanes at `place` equal `tag`.
+  @inlinable @inline(__always)
+  public func match(_ place: UnsafeRawPointer, tag: UInt16) -> UInt32 { unsafe dpu_match16x8_shared(place, tag) }
 
   // The words lie in memory that the tables own and that is aligned to their size; Atomic<UIntN> has that layout.
   /// A load that later accesses do not pass.

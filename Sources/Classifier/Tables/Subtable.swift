@@ -34,6 +34,9 @@ final class Subtable {
   var rows = 0
   /// How many rows there are of each priority.
   private var priorities: [UInt32: Int] = [:]
+  /// Rows of the last priority that are not in the dictionary yet: mostly all rows have one priority.
+  private var lastPriority: UInt32 = 0
+  private var lastCount = 0
   /// The lowest priority number of a row.
   private(set) var best = UInt32.max
   /// Presence bits that every row asks for.
@@ -69,9 +72,14 @@ final class Subtable {
     return count
   }
 
-  /// Notes a row to come. True when readers have to be shown another order of tables.
-  func expect(priority: UInt32, meta: UInt64) -> Bool {
-    priorities[priority, default: 0] += 1
+  /// Notes rows to come. True when readers have to be shown another order of tables.
+  func expect(priority: UInt32, meta: UInt64, count: Int = 1) -> Bool {
+    if priority != lastPriority {
+      if lastCount != 0 { priorities[lastPriority, default: 0] += lastCount }
+      lastCount = 0
+      lastPriority = priority
+    }
+    lastCount += count
     let wanted = meta & FlowKey.Presence.all
     let changed = priority < best || required & ~wanted != 0
     best = min(best, priority)
@@ -81,6 +89,12 @@ final class Subtable {
 
   /// Notes that a row is gone. True when the order of tables could be better.
   func forget(priority: UInt32) -> Bool {
+    if priority == lastPriority, lastCount > 1 {
+      lastCount -= 1
+      return false
+    }
+    if lastCount != 0 { priorities[lastPriority, default: 0] += lastCount }
+    lastCount = 0
     guard let count = priorities[priority] else { return false }
     if count > 1 {
       priorities[priority] = count - 1
@@ -93,12 +107,11 @@ final class Subtable {
   }
 
   /// Links a filled row. Returns memory that readers may still look at when the table had to grow.
-  func link(_ shared: some SharedWords, row index: UInt32, isBefore: (UInt32, UInt32) -> Bool)
+  func link(_ shared: some SharedWords, row index: UInt32, hash: UInt64, isBefore: (UInt32, UInt32) -> Bool)
     throws(ClassifierError) -> Region?
   {
     let row = unsafe table.row(index)
     let words = unsafe (row + ExactTable.Row.words).assumingMemoryBound(to: UInt64.self)
-    let hash = unsafe ExactTable.hash(words, count: wordCount)
     if let place = unsafe table.place(shared, key: words, hash: hash) {
       let reference = table.reference(shared, place)
       let head = reference & ~ExactTable.displaced
@@ -161,6 +174,9 @@ final class Subtable {
 
   /// Chains that fit before the table grows: seven of eight slots.
   var capacity: Int { Int(table.bucketMask + 1) * 7 }
+
+  /// Bytes of the buckets.
+  var bucketBytes: Int { memory.size }
 
   /// Makes room for `count` more chains. Returns the memory of the buckets until now, if it changed.
   func reserve(_ shared: some SharedWords, _ count: Int) throws(ClassifierError) -> Region? {

@@ -6,6 +6,8 @@ struct AgeQueue {
     var rule: UInt32
     /// Which watch of the rule this is; only the last one counts.
     var serial: UInt32
+    /// When the watch began: as good as a hit.
+    var began: UInt64
     /// The last hit that was told as idle; the next idle time has a later one.
     var told: UInt64
   }
@@ -21,7 +23,7 @@ struct AgeQueue {
     lastSerial &+= 1
     let due = now.addingReportingOverflow(UInt64(timeout) * 1_000_000_000)
     let entry = Entry(
-      due: due.overflow ? .max : due.partialValue, rule: rule, serial: lastSerial, told: Self.never)
+      due: due.overflow ? .max : due.partialValue, rule: rule, serial: lastSerial, began: now, told: Self.never)
     push(entry)
     return lastSerial
   }
@@ -32,7 +34,8 @@ struct AgeQueue {
     var found: [UInt32] = []
     while let first = heap.first, first.due <= now {
       var entry = pop()
-      guard let (lastHit, timeout) = look(entry.rule, entry.serial) else { continue }
+      guard let (seen, timeout) = look(entry.rule, entry.serial) else { continue }
+      let lastHit = max(seen, entry.began)
       let nanoseconds = UInt64(timeout) * 1_000_000_000
       if lastHit == entry.told {
         entry.due = now &+ nanoseconds

@@ -1,5 +1,5 @@
-/// Rule ids to dense indices: open addressing, linear, with the id itself as the start so that ids given out in order
-/// lie in order.
+/// Rule ids to dense indices: open addressing, linear, with the id's low bits as the start so that ids given out in
+/// order lie in order and never meet; the bits above the table's size are spread.
 struct IDMap {
   private var ids: [UInt32]
   private var places: [UInt32]
@@ -13,7 +13,7 @@ struct IDMap {
     mask = 15
   }
 
-  private func start(_ id: UInt32) -> UInt32 { (id &+ (id >> 16) &* 0x9e37_79b1) & mask }
+  private func start(_ id: UInt32) -> UInt32 { (id &+ (id >> UInt32(mask.nonzeroBitCount)) &* 0x9e37_79b1) & mask }
 
   /// The index of `id`.
   subscript(id: UInt32) -> UInt32? {
@@ -30,6 +30,20 @@ struct IDMap {
     if (count + 1) * 3 > ids.count * 2 { rebuild(slots: ids.count * 2) }
     put(id, place)
     count += 1
+  }
+
+  /// Adds an id, for which room was made with ``reserve(_:)``; false when it is there.
+  mutating func insertIfAbsent(_ id: UInt32, _ place: UInt32) -> Bool {
+    if (count + 1) * 3 > ids.count * 2 { rebuild(slots: ids.count * 2) }
+    var at = Int(start(id))
+    while places[at] != Self.empty {
+      if ids[at] == id { return false }
+      at = (at + 1) & Int(mask)
+    }
+    ids[at] = id
+    places[at] = place
+    count += 1
+    return true
   }
 
   private mutating func put(_ id: UInt32, _ place: UInt32) {

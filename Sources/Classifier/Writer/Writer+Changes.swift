@@ -26,7 +26,6 @@ extension Writer {
     record.watch = ages.watch(index, timeout: record.timeout, now: now)
     records[Int(index)] = record
     ids.insert(id, index)
-    clearCounters(index, now: now)
     undo.append(.added(rule: index))
   }
 
@@ -55,7 +54,7 @@ extension Writer {
     undo.append(.deleted(rule: index))
   }
 
-  private func compile(_ rule: Rule) throws(ClassifierError) -> CompiledMatch {
+  func compile(_ rule: Rule) throws(ClassifierError) -> CompiledMatch {
     var match = try MatchCompiler.compile(rule)
     if !match.options.isEmpty, slots.place(&match, inUse: { self.optionsInUse() }) { viewIsStale = true }
     return match
@@ -63,7 +62,7 @@ extension Writer {
 
   /// Slots that a table looks at, a bit each.
   private func optionsInUse() -> UInt8 {
-    var used: UInt8 = 0
+    var used = pinnedOptions
     for case let table? in subtables {
       used |= UInt8(truncatingIfNeeded: table.key.mask.words[0] / FlowKey.Presence.option0)
     }
@@ -79,7 +78,7 @@ extension Writer {
       subtable: record.subtable, match: match, rule: index, payload: payload, priority: rule.attributes.priority)
   }
 
-  private static func timeout(_ rule: Rule) -> UInt32 {
+  static func timeout(_ rule: Rule) -> UInt32 {
     for case .age(let timeout) in rule.actions { return timeout }
     return 0
   }

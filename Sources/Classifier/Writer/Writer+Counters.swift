@@ -11,15 +11,15 @@ extension Writer {
     return sum
   }
 
-  /// A fresh rule starts at 0; no reader can know its index, so the writer may write the queues' counters.
-  func clearCounters(_ rule: UInt32, now: UInt64) {
+  /// An index that is free again starts at 0; no reader can know it, so the writer may write the queues' counters.
+  func clearCounters(_ rule: UInt32) {
     for reader in 0..<shared.readers {
       let at = unsafe shared.counterBase(reader) + Int(rule) * RuleCounter.size
       // Pages of queues that never counted anything are not touched.
-      if reader == 0 || (unsafe words.acquire64(at + RuleCounter.lastHit)) != 0 {
+      if unsafe words.acquire64(at + RuleCounter.lastHit) | words.acquire64(at + RuleCounter.frames) != 0 {
         unsafe words.release64(at + RuleCounter.frames, 0)
         unsafe words.release64(at + RuleCounter.bytes, 0)
-        unsafe words.release64(at + RuleCounter.lastHit, reader == 0 ? now : 0)
+        unsafe words.release64(at + RuleCounter.lastHit, 0)
       }
     }
   }

@@ -71,6 +71,7 @@ extension Writer {
     } else {
       let record = records[Int(dead.rule)]
       onRetired?(RetiredRule(id: record.id, payload: payload, count: count(dead.rule)))
+      clearCounters(dead.rule)
       freeIndices.append(dead.rule)
     }
   }

@@ -44,6 +44,8 @@ final class Writer {
   var lastKey: Subtable.Key?
   var lastSubtable: UInt32 = 0
   var slots = OptionAllocator()
+  /// Option slots that templates look at, a bit each.
+  var pinnedOptions: UInt8 = 0
   var view: ViewMemory
   var viewIsStale = false
   /// Rows that died and are still linked, oldest first.
@@ -120,12 +122,13 @@ final class Writer {
     guard let table = subtable(index) else { return 0 }
     let row = try table.arena.take()
     let at = unsafe table.arena.row(row)
-    unsafe fill(at, rule: rule, payload: payload, priority: priority)
+    unsafe fill(at, rule: rule, payload: payload, priority: priority, born: next32)
     let out = unsafe (at + ExactTable.Row.words).assumingMemoryBound(to: UInt64.self)
     for word in 0..<table.wordCount { unsafe out[word] = match.spec.words[Int(table.indices[word])] }
     if table.key.hasResidual { unsafe out[table.wordCount] = Residual.make(match.options) }
+    let hash = unsafe ExactTable.hash(out, count: table.wordCount)
     do {
-      if let old = try link(table, row) { replaced.append(old) }
+      try link(table, row, hash)
     } catch {
       table.arena.give(row)
       throw error
@@ -135,18 +138,24 @@ final class Writer {
     return row + 1
   }
 
-  private func fill(_ at: UnsafeMutableRawPointer, rule: UInt32, payload: UInt32, priority: UInt32) {
-    unsafe words.release32(at + ExactTable.Row.born, next32)
+  @inline(__always)
+  func fill(_ at: UnsafeMutableRawPointer, rule: UInt32, payload: UInt32, priority: UInt32, born: UInt32) {
+    unsafe words.release32(at + ExactTable.Row.born, born)
     unsafe words.release32(at + ExactTable.Row.died, 0)
     unsafe at.storeBytes(of: rule, toByteOffset: ExactTable.Row.rule, as: UInt32.self)
     unsafe at.storeBytes(of: payload, toByteOffset: ExactTable.Row.payload, as: UInt32.self)
     unsafe at.storeBytes(of: priority, toByteOffset: ExactTable.Row.priority, as: UInt32.self)
   }
 
-  private func link(_ table: Subtable, _ row: UInt32) throws(ClassifierError) -> Region? {
-    let old = try table.link(words, row: row) { first, second in isBefore(table, first, second) }
-    if old != nil { viewIsStale = true }
-    return old
+  func link(_ table: Subtable, _ row: UInt32, _ hash: UInt64) throws(ClassifierError) {
+    let old = try table.link(words, row: row, hash: hash) { first, second in isBefore(table, first, second) }
+    if let old { outgrown(old) }
+  }
+
+  /// Buckets that a table no longer uses, and that readers may still look at.
+  func outgrown(_ memory: Region) {
+    replaced.append(memory)
+    viewIsStale = true
   }
 
   /// Lower priority number first, then the lower id; of two rows of one rule the newer one.

@@ -1,0 +1,171 @@
+import CShim
+
+// One table, a burst of slots. Stages: masked words and their hashes, the bucket's line asked for; tags, the row's line
+// asked for; words compared. So the cache misses of a burst overlap. The number of words is a parameter of the type, so
+// that for the common ones every loop over words is straight code.
+extension Reader {
+  /// Searches one table. Returns the slots that a later table may still do better for.
+  @inline(__always)
+  mutating func searchTable(_ view: UnsafeMutablePointer<SubtableView>, _ slots: UInt64) -> UInt64 {
+    let live = unsafe stillLive(slots, best: view.pointee.best)
+    switch unsafe view.pointee.table.wordCount {
+    case 1: unsafe search(view, live, Words<1>())
+    case 2: unsafe search(view, live, Words<2>())
+    case 3: unsafe search(view, live, Words<3>())
+    case 4: unsafe search(view, live, Words<4>())
+    case 5: unsafe search(view, live, Words<5>())
+    case 6: unsafe search(view, live, Words<6>())
+    case 7: unsafe search(view, live, Words<7>())
+    case 8: unsafe search(view, live, Words<8>())
+    default: unsafe searchWide(view, live)
+    }
+    return live
+  }
+
+  /// Tables come best first: with a better hit than this table's best, a slot is done.
+  @inline(__always)
+  private func stillLive(_ slots: UInt64, best: UInt32) -> UInt64 {
+    var live = slots & ~found
+    var rest = slots & found
+    while rest != 0 {
+      let slot = rest.trailingZeroBitCount
+      rest &= rest &- 1
+      if unsafe scratch[slot].hit.priority >= best { live |= 1 &<< UInt64(slot) }
+    }
+    return live
+  }
+
+  /// A count of words as a type.
+  private struct Words<let count: Int> {
+    var words = InlineArray<count, UInt64>(repeating: 0)
+    var places = InlineArray<count, Int>(repeating: 0)
+  }
+
+  private mutating func search<let count: Int>(
+    _ view: UnsafeMutablePointer<SubtableView>, _ slots: UInt64, _ shape: Words<count>
+  ) {
+    let table = unsafe view.pointee.table
+    let required = unsafe view.pointee.required
+    var shape = shape
+    for index in 0..<count {
+      shape.words[index] = unsafe view.pointee.masks[index]
+      shape.places[index] = unsafe Int(view.pointee.indices[index])
+    }
+    var wanted: UInt64 = 0
+    var rest = slots
+    while rest != 0 {
+      let slot = rest.trailingZeroBitCount
+      rest &= rest &- 1
+      let key = unsafe keys + slot &* FlowKey.stride
+      guard unsafe key[0] & required == required else { continue }
+      wanted |= 1 &<< UInt64(slot)
+      let words = unsafe packed + slot &* FlowKey.stride
+      for index in 0..<count { unsafe words[index] = key[shape.places[index]] & shape.words[index] }
+      let hash = unsafe ExactTable.hash(words, count: count)
+      unsafe scratch[slot].hash = hash
+      unsafe dpu_prefetch(table.bucket(table.first(hash)))
+    }
+    wanted = probe(table, wanted)
+    unsafe resolve(table, wanted, hasResidual: view.pointee.hasResidual, count: count)
+  }
+
+  /// More words than there are types for.
+  @inline(never)
+  private mutating func searchWide(_ view: UnsafeMutablePointer<SubtableView>, _ slots: UInt64) {
+    let table = unsafe view.pointee.table
+    let required = unsafe view.pointee.required
+    var wanted: UInt64 = 0
+    var rest = slots
+    while rest != 0 {
+      let slot = rest.trailingZeroBitCount
+      rest &= rest &- 1
+      let key = unsafe keys + slot &* FlowKey.stride
+      guard unsafe key[0] & required == required else { continue }
+      wanted |= 1 &<< UInt64(slot)
+      let words = unsafe packed + slot &* FlowKey.stride
+      unsafe view.pointee.pack(key, into: words)
+      let hash = unsafe ExactTable.hash(words, count: table.wordCount)
+      unsafe scratch[slot].hash = hash
+      unsafe dpu_prefetch(table.bucket(table.first(hash)))
+    }
+    wanted = probe(table, wanted)
+    unsafe resolve(table, wanted, hasResidual: view.pointee.hasResidual, count: table.wordCount)
+  }
+
+  /// Looks at the buckets; gives the slots that may have a row.
+  @inline(__always)
+  private func probe(_ table: ExactTable, _ slots: UInt64) -> UInt64 {
+    var found: UInt64 = 0
+    var rest = slots
+    while rest != 0 {
+      let slot = rest.trailingZeroBitCount
+      rest &= rest &- 1
+      let hash = unsafe scratch[slot].hash
+      let candidate = table.probe(Machine(), hash: hash)
+      if candidate == ExactTable.none { continue }
+      found |= 1 &<< UInt64(slot)
+      unsafe scratch[slot].candidate = candidate
+      if candidate == ExactTable.unknown {
+        unsafe dpu_prefetch(table.bucket(table.other(table.first(hash), tag: ExactTable.tag(hash))))
+      } else {
+        let row = unsafe table.row(candidate)
+        unsafe dpu_prefetch(row)
+        if table.stride > 64 { unsafe dpu_prefetch(row + 64) }
+      }
+    }
+    return found
+  }
+
+  @inline(__always)
+  private mutating func resolve(_ table: ExactTable, _ slots: UInt64, hasResidual: Bool, count: Int) {
+    var rest = slots
+    while rest != 0 {
+      let slot = rest.trailingZeroBitCount
+      rest &= rest &- 1
+      let words = unsafe UnsafePointer(packed + slot &* FlowKey.stride)
+      let (hash, candidate) = unsafe (scratch[slot].hash, scratch[slot].candidate)
+      let found: UnsafeMutableRawPointer?
+      if hasResidual {
+        unsafe found = verified(table, slot, words, hash, candidate)
+      } else {
+        unsafe found = table.resolve(
+          Machine(), candidate: candidate, key: words, hash: hash, version: version, count: count
+        ) { _ in true }
+      }
+      if let row = unsafe found { unsafe take(row, slot) }
+    }
+  }
+
+  /// With options outside of the key: rows are compared with the frame's own options.
+  @inline(never)
+  private func verified(
+    _ table: ExactTable, _ slot: Int, _ words: UnsafePointer<UInt64>, _ hash: UInt64, _ candidate: UInt32
+  ) -> UnsafeMutableRawPointer? {
+    let (options, length) = unsafe (scratch[slot].options, scratch[slot].optionsLength)
+    return unsafe table.resolve(
+      Machine(), candidate: candidate, key: words, hash: hash, version: version, count: table.wordCount
+    ) { row in
+      let block = unsafe row.load(fromByteOffset: ExactTable.Row.words + 8 &* table.wordCount, as: UInt64.self)
+      return unsafe Residual.matches(block, options: options, length: length)
+    }
+  }
+
+  /// Takes a row as the slot's hit when it is better than the one it has.
+  @inline(__always)
+  private mutating func take(_ row: UnsafeMutableRawPointer, _ slot: Int) {
+    let found = unsafe RuleHit(
+      index: row.load(fromByteOffset: ExactTable.Row.rule, as: UInt32.self),
+      payload: row.load(fromByteOffset: ExactTable.Row.payload, as: UInt32.self),
+      priority: row.load(fromByteOffset: ExactTable.Row.priority, as: UInt32.self))
+    let bit: UInt64 = 1 &<< UInt64(slot)
+    if self.found & bit == 0 || (unsafe isBetter(found, scratch[slot].hit)) {
+      unsafe scratch[slot].hit = found
+      self.found |= bit
+    }
+  }
+
+  @inline(__always)
+  private func isBetter(_ a: RuleHit, _ b: RuleHit) -> Bool {
+    a.priority != b.priority ? a.priority < b.priority : id(of: a) < id(of: b)
+  }
+}
