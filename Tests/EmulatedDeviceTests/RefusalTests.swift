@@ -109,11 +109,17 @@ import Testing
     ]
     for pattern in bad { #expect(try answer(pattern)?.reason == .invalid, "\(pattern)") }
     let lists: [[Action]] = [
-      [.drop, .count(id: 0)], [.rawDecap(index: 99), .drop], [.rawEncap(index: 99), .drop],
+      [.drop, .count(id: 0)],
       [.sample(ratio: 0, index: 1), .drop], [.sample(ratio: 1, index: 99), .drop], [.indirect(id: 99), .drop],
       [.rss(RSSAction(queues: []))],
     ]
     for actions in lists { #expect(try answer([.anyEth], actions)?.reason == .invalid, "\(actions)") }
+    for action: Action in [.rawDecap(index: 99), .rawEncap(index: 99)] {
+      #expect(try answer([.anyEth], [action, .drop]) == Refusal(.templateMalformed, index: 0, isAction: true))
+    }
+    #expect(try answer([.anyEth], [.drop], onDevice: 2) == Refusal(.invalid))
+    // No device would take it, whatever else is wrong.
+    #expect(try answer([.anyIPv4, .anyEth], [.drop], group: 9) { $0.groups = 1 }?.reason == .invalid)
     var bench = try Bench(Vectors.overlay())
     try bench.add([.anyEth], [.drop], id: 5)
     #expect(throws: Refusal(.invalid)) { try bench.add([.anyEth], [.drop], id: 5) }
@@ -159,7 +165,7 @@ import Testing
   func fates() throws {
     let fates: [(Action, ActionAbilities)] = [
       (.drop, .drop), (.queue(1), .queue), (.rss(RSSAction(queues: [1])), .rss), (.jump(group: 1), .jump),
-      (.portID(1), .port), (.representedPort(1), .port), (.portRepresentor(1), .port),
+      (.portID(1), .port), (.representedPort(1), .port), (.portRepresentor(1), .queue),
     ]
     for (fate, ability) in fates {
       #expect(try answer([.anyEth], [fate]) == nil)
@@ -190,15 +196,19 @@ import Testing
       abilities.priorities = 3
     }
     #expect(try answer([.anyEth], group: 1, priority: 2, small) == nil)
-    #expect(try answer([.anyEth], group: 2, small) == Refusal(.groupRange, limit: 1, wanted: 2))
-    #expect(try answer([.anyEth], priority: 3, small) == Refusal(.priorityRange, limit: 2, wanted: 3))
+    #expect(try answer([.anyEth], group: 2, small) == Refusal(.groupRange, limit: 2, wanted: 2))
+    #expect(try answer([.anyEth], priority: 3, small) == Refusal(.priorityRange, limit: 3, wanted: 3))
     #expect(
       try answer([.anyEth], [.jump(group: 2)], small)
-        == Refusal(.groupRange, index: 0, isAction: true, limit: 1, wanted: 2))
+        == Refusal(.groupRange, index: 0, isAction: true, limit: 2, wanted: 2))
     #expect(
       try answer([.anyEth], [.decTTL, .drop], onDevice: 1) { $0.frame.remove(.resumePoint) }
-        == Refusal(.noResumePoint))
+        == Refusal(.noResumePoint, index: 1, isAction: true))
     #expect(try answer([.anyEth], [.decTTL, .drop], onDevice: 2) { $0.frame.remove(.resumePoint) } == nil)
+    #expect(
+      try answer([.anyEth], [.decTTL, .jump(group: 1)]) { $0.frame.remove(.resumePoint) }
+        == Refusal(.noResumePoint, index: 1, isAction: true))
+    #expect(try answer([.anyEth], [.count(id: 0), .jump(group: 1)]) { $0.frame.remove(.resumePoint) } == nil)
   }
 
   private func answer(

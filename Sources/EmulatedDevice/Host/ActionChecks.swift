@@ -8,21 +8,33 @@ struct ActionChecks {
   let names: SlotNames
 
   /// Passes, or says which action is not taken. Only the first `count` are the device's, and `count` and `age` wherever
-  /// they stand (V2).
+  /// they stand (V2, V6).
   func check(_ rule: Rule, first count: Int) throws(Refusal) {
-    let fate = rule.actions.firstIndex { $0.isFate }
-    if let fate, fate != rule.actions.count - 1 { throw Refusal(.invalid, index: fate, isAction: true) }
+    let canResume = abilities.frame.contains(.resumePoint)
     var pin = ECNPin(rule.pattern)
-    for (index, action) in rule.actions.enumerated() {
-      if index < count {
-        try check(action, index, &pin, isSampled: false)
-      } else {
-        switch action {
-        case .count, .age: try check(action, index, &pin, isSampled: false)
-        default: continue
-        }
+    var isChanged = false
+    for (index, action) in rule.actions.prefix(count).enumerated() {
+      try check(action, index, &pin, isSampled: false)
+      switch resolved(action) {
+      case .jump where isChanged && !canResume: throw Refusal(.noResumePoint, index: index, isAction: true)
+      case .rawDecap, .vxlanDecap, .nvgreDecap, .rawEncap, .vxlanEncap, .nvgreEncap, .set, .decTTL, .popVLAN, .pushVLAN:
+        isChanged = true
+      default: continue
       }
     }
+    for (index, action) in rule.actions.enumerated().dropFirst(count) {
+      switch resolved(action) {
+      case .count, .age: try check(action, index, &pin, isSampled: false)
+      default: continue
+      }
+    }
+    guard count == rule.actions.count || canResume else { throw Refusal(.noResumePoint, index: count, isAction: true) }
+  }
+
+  /// The action behind an indirect one.
+  private func resolved(_ action: Action) -> Action {
+    if case .indirect(let id) = action, let shared = overlay.indirectActions[id] { return shared }
+    return action
   }
 
   private func need(_ ability: ActionAbilities, _ index: Int) throws(Refusal) {
@@ -31,17 +43,18 @@ struct ActionChecks {
 
   private func check(_ action: Action, _ index: Int, _ pin: inout ECNPin, isSampled: Bool) throws(Refusal) {
     let invalid = Refusal(.invalid, index: index, isAction: true)
+    let missing = Refusal(.templateMalformed, index: index, isAction: true)
     switch action {
     case .count: try need(.count, index)
     case .mark: try need(.mark, index)
     case .age: try need(.age, index)
     case .rawDecap(let number):
-      guard let decapsulation = overlay.decapsulations[number] else { throw invalid }
-      try check(decapsulation, index, &pin, invalid)
-    case .vxlanDecap: try check(.tunnel(.vxlan), index, &pin, invalid)
-    case .nvgreDecap: try check(.tunnel(.nvgre), index, &pin, invalid)
+      guard let decapsulation = overlay.decapsulations[number] else { throw missing }
+      try check(decapsulation, index, &pin, missing)
+    case .vxlanDecap: try check(.tunnel(.vxlan), index, &pin, missing)
+    case .nvgreDecap: try check(.tunnel(.nvgre), index, &pin, missing)
     case .rawEncap(let number), .vxlanEncap(let number), .nvgreEncap(let number):
-      guard let template = overlay.encapsulations[number] else { throw invalid }
+      guard let template = overlay.encapsulations[number] else { throw missing }
       try TemplateChecks(template, abilities, index: index).check(pinnedECN: pin.value)
       pin.forget()
     case .set(let field): try need(Self.ability(field), index)
@@ -84,7 +97,7 @@ struct ActionChecks {
       guard !isSampled else { throw Refusal(.actionUnsupported, index: index, isAction: true) }
       guard group < min(abilities.groups, 65_536) else {
         throw Refusal(
-          .groupRange, index: index, isAction: true, limit: Int(abilities.groups) - 1, wanted: Int(group))
+          .groupRange, index: index, isAction: true, limit: Int(abilities.groups), wanted: Int(group))
       }
     case .queue(let queue):
       try need(.queue, index)
@@ -97,7 +110,8 @@ struct ActionChecks {
       }
       for queue in rss.queues { try check(queue: queue, index) }
     case .drop: try need(.drop, index)
-    case .portID, .representedPort, .portRepresentor: try need(.port, index)
+    case .portRepresentor: try need(.queue, index)
+    case .portID, .representedPort: try need(.port, index)
     default: return
     }
   }
@@ -133,28 +147,18 @@ struct ECNPin {
     for item in pattern {
       switch item {
       case .geneve, .vxlan, .gre, .nvgre: isInner = true
-      default:
-        guard let pin = Self.pin(item) else { continue }
-        if isInner { inner = pin } else { value = pin }
+      case .ipv4(let ip) where ip.tos.mask & 3 == 3: set(ip.tos.spec & 3, isInner)
+      case .ipv6(let ip) where ip.tc.mask & 3 == 3: set(ip.tc.spec & 3, isInner)
+      default: continue
       }
     }
   }
 
-  private static func pin(_ item: Item) -> UInt8? {
-    switch item {
-    case .ipv4(let ip) where ip.tos.mask & 3 == 3: ip.tos.spec & 3
-    case .ipv6(let ip) where ip.tc.mask & 3 == 3: ip.tc.spec & 3
-    // Without IP there is nothing to copy: 0.
-    case .eth(let eth) where eth.type.mask == 0xffff && isNoIP(eth.type.spec): 0
-    default: nil
-    }
-  }
+  private mutating func set(_ ecn: UInt8, _ isInner: Bool) { if isInner { inner = ecn } else { value = ecn } }
 
-  private static func isNoIP(_ type: UInt16) -> Bool { type != 0x0800 && type != 0x86dd && !Layers.isTPID(type) }
-
-  /// The inner packet is the one at hand now. ECT may have become CE or ECT(1) on the way out (RFC 6040).
+  /// The inner packet is the one at hand now; only an outer 0 leaves its bits as they were matched (RFC 6040).
   mutating func decapsulate() {
-    value = inner == 0 || inner == 3 ? inner : nil
+    value = value == 0 ? inner : nil
     inner = nil
   }
 

@@ -19,20 +19,21 @@ extension EmulatedDevice {
     let rule = asked.rule
     let attributes = rule.attributes
     let all = rule.actions.count
-    guard asked.id != 0, model.store.slot(id: asked.id) == nil, asked.actionsOnDevice >= 0, !attributes.egress
+    guard asked.id != 0, model.store.slot(id: asked.id) == nil, !attributes.egress, 0...all ~= asked.actionsOnDevice
     else { throw Refusal(.invalid) }
+    try PatternChecks.checkOrder(rule.pattern)
+    if let fate = rule.actions.firstIndex(where: \.isFate), fate != all - 1 {
+      throw Refusal(.invalid, index: fate, isAction: true)
+    }
     guard attributes.group < min(abilities.groups, 65_536) else {
-      throw Refusal(.groupRange, limit: Int(abilities.groups) - 1, wanted: Int(attributes.group))
+      throw Refusal(.groupRange, limit: Int(abilities.groups), wanted: Int(attributes.group))
     }
     guard attributes.priority < abilities.priorities else {
-      throw Refusal(.priorityRange, limit: Int(abilities.priorities) - 1, wanted: Int(attributes.priority))
+      throw Refusal(.priorityRange, limit: Int(abilities.priorities), wanted: Int(attributes.priority))
     }
     try PatternChecks.check(rule.pattern, abilities)
-    let count = asked.isWideGuard ? 0 : min(asked.actionsOnDevice, all)
-    if count > 0 {
-      try ActionChecks(abilities: abilities, overlay: overlay, names: names).check(rule, first: count)
-      if count < all, !abilities.frame.contains(.resumePoint) { throw Refusal(.noResumePoint) }
-    }
+    let count = asked.isWideGuard ? 0 : asked.actionsOnDevice
+    if count > 0 { try ActionChecks(abilities: abilities, overlay: overlay, names: names).check(rule, first: count) }
     var writer = ProgramWriter()
     writer.pattern(rule.pattern)
     let matchCount = writer.bytes.count
@@ -41,14 +42,15 @@ extension EmulatedDevice {
     guard size <= RuleStore.largestProgram else {
       throw Refusal(.invalid, limit: RuleStore.largestProgram, wanted: size)
     }
+    var after = ledger
+    try after.enter(rule.pattern, abilities.geneveOptions)
     let limit = min(ruleCapacity, model.faults.plan.tableFullAt > 0 ? Int(model.faults.plan.tableFullAt) : .max)
     guard ruleCount < limit else { throw Refusal(.tableFull, limit: limit, wanted: ruleCount + 1) }
     guard !model.faults.busyInsertion.strikes(&model.faults.chance), pace.allows(now) else { throw Refusal(.busy) }
-    try ledger.enter(rule.pattern, abilities.geneveOptions)
     guard let slot = model.store.allocate(id: asked.id, size: size) else {
-      ledger.leave(rule.pattern)
       throw Refusal(.tableFull, limit: ruleCapacity, wanted: ruleCount + 1)
     }
+    ledger = after
     pace.spend()
     keepOptions(of: asked)
     fill(slot, asked, count, now)
@@ -81,7 +83,7 @@ extension EmulatedDevice {
     } else {
       if count < rule.actions.count { flags.insert(.partial) }
       for (index, action) in rule.actions.enumerated() {
-        switch index < count || !isIndirect(action) ? resolved(action) : action {
+        switch resolved(action) {
         case .count: flags.insert(.counts)
         case .age(let timeout):
           flags.insert(.ages)
@@ -101,8 +103,6 @@ extension EmulatedDevice {
     let (at, over) = now.addingReportingOverflow(latency)
     row.effectiveAt = over ? .max : at
   }
-
-  private func isIndirect(_ action: Action) -> Bool { if case .indirect = action { true } else { false } }
 
   /// Forgets a rule and gives the last reading of its counter.
   public mutating func remove(_ id: UInt32, now: UInt64) throws(Refusal) -> CounterReading {

@@ -11,17 +11,24 @@ struct PatternChecks {
   /// The IP version and the transport item of this level; nil when there was none.
   private var isIPv6: Bool?
   private var transport: Item?
-  private var options: [GeneveOptionItem] = []
+  private var options: [(item: GeneveOptionItem, index: Int)] = []
 
   init(abilities: Abilities) { self.abilities = abilities }
 
-  /// Passes, or says which item is not taken.
+  /// Passes, or says which item is out of order: no device would take the pattern (V6, 1).
+  static func checkOrder(_ pattern: [Item]) throws(Refusal) {
+    var checks = PatternChecks(abilities: Abilities())
+    for (index, item) in pattern.enumerated() { try checks.order(item, index) }
+  }
+
+  /// Passes, or says which item is not taken (V6, 3). The pattern's order must have been checked.
   static func check(_ pattern: [Item], _ abilities: Abilities) throws(Refusal) {
     var checks = PatternChecks(abilities: abilities)
     for (index, item) in pattern.enumerated() {
       try checks.order(item, index)
       try checks.item(item, index)
     }
+    try checks.checkOptions()
   }
 
   // Ranks: 0 ports, 1 Ethernet, 2 tags, 3 IP, 4 transport, 5 tunnel, 6 what belongs to the tunnel header.
@@ -104,7 +111,9 @@ struct PatternChecks {
     case .representedPort(let port):
       try need(.port, index)
       try mask(port, [0xffff], index)
-    case .portRepresentor: try need(.port, index)
+    case .portRepresentor(let port):
+      try need(.port, index)
+      try mask(port, [0xffff], index)
     case .eth(let eth): try check(eth, index)
     case .vlan(let vlan):
       try need(tags > 1 ? [.vlan, .qinq] : .vlan, index)
@@ -170,13 +179,15 @@ struct PatternChecks {
       try mask(geneve.vni, [0xff_ffff], index)
       try mask(geneve.proto, [0xffff], index)
       try mask(geneve.optionLength, [0x3f], index)
-    case .geneveOption(let option): try check(option, index)
+    case .geneveOption(let option):
+      try need(.geneveOptions, index)
+      options.append((option, index))
     case .vxlan(let vxlan):
       try need(.vxlan, index)
       try mask(vxlan.vni, [0xff_ffff], index)
     case .gre(let gre):
       try need(.gre, index)
-      try mask(gre.flags, [0x8000, 0x2000, 0x1000, 0xffff], index)
+      // Flags count one by one, as TCP's do.
       try mask(gre.proto, [0xffff], index)
     case .greKey(let key):
       try need(.greKey, index)
@@ -190,25 +201,26 @@ struct PatternChecks {
   }
 
   /// What one rule may ask of the option parser; what all rules together may ask is ``OptionLedger``'s.
-  private mutating func check(_ option: GeneveOptionItem, _ index: Int) throws(Refusal) {
-    try need(.geneveOptions, index)
+  private func checkOptions() throws(Refusal) {
     let limits = abilities.geneveOptions
-    options.append(option)
-    guard options.count <= Int(limits.perRule) else {
-      throw Refusal(.geneveOptionBudget, index: index, limit: Int(limits.perRule), wanted: options.count)
+    let most = Int(limits.perRule)
+    guard options.count <= most else {
+      throw Refusal(.geneveOptionBudget, index: options[most].index, limit: most, wanted: options.count)
     }
-    let repeated = options.dropLast().contains {
-      $0.optionClass == option.optionClass && $0.type == option.type && $0.length == option.length
+    for (place, (option, index)) in options.enumerated() {
+      let words = option.mask.filter { $0 != 0 }.count
+      if limits.refusesZeroMask, words == 0 { throw Refusal(.geneveOptionZeroMask, index: index) }
+      if limits.refusesZeroData, option.data.allSatisfy({ $0 == 0 }) {
+        throw Refusal(.geneveOptionZeroData, index: index)
+      }
+      if limits.wordsPerOption > 0, words > Int(limits.wordsPerOption) {
+        throw Refusal(.geneveOptionBudget, index: index, limit: Int(limits.wordsPerOption), wanted: words)
+      }
+      let isRepeated = options[..<place].contains {
+        $0.item.optionClass == option.optionClass && $0.item.type == option.type && $0.item.length == option.length
+      }
+      if limits.refusesRepeats, isRepeated { throw Refusal(.geneveOptionRepeated, index: index) }
+      for word in option.mask { try mask(Field(word, mask: word), [0xffff_ffff], index) }
     }
-    if limits.refusesRepeats, repeated { throw Refusal(.geneveOptionRepeated, index: index) }
-    let words = option.mask.filter { $0 != 0 }.count
-    if limits.refusesZeroMask, words == 0 { throw Refusal(.geneveOptionZeroMask, index: index) }
-    if limits.refusesZeroData, words > 0, option.data.allSatisfy({ $0 == 0 }) {
-      throw Refusal(.geneveOptionZeroData, index: index)
-    }
-    if limits.wordsPerOption > 0, words > Int(limits.wordsPerOption) {
-      throw Refusal(.geneveOptionBudget, index: index, limit: Int(limits.wordsPerOption), wanted: words)
-    }
-    for word in option.mask { try mask(Field(word, mask: word), [0xffff_ffff], index) }
   }
 }

@@ -20,8 +20,8 @@ struct TemplateChecks {
 
   private func u16(_ at: Int) -> Int { Int(header[at]) << 8 | Int(header[at + 1]) }
 
-  /// Passes, or gives the first reason in the datasheet's order. `pinnedECN` is what the rule's match says about the
-  /// ECN of the packet to be carried, when it says all of it.
+  /// Passes, or gives the first reason in V6's order. `pinnedECN` is what the rule's match says about the ECN of the
+  /// packet to be carried, when it says all of it: the same bits in the template need no copying.
   func check(pinnedECN: UInt8?) throws(Refusal) {
     let ability: ActionAbilities =
       switch template.kind {
@@ -82,8 +82,6 @@ struct TemplateChecks {
     }
     let words = (header.count - at - 8) / 4
     guard option == header.count, words <= 63 else { throw bad }
-    let said = Int(header[at] & 0x3f)
-    guard said == 0 || said == words else { throw refusal(.templateOptionLength, limit: words, wanted: said) }
   }
 
   private func checkGRE(_ at: Int, _ bad: Refusal) throws(Refusal) {
@@ -99,7 +97,12 @@ struct TemplateChecks {
     let l3 = template.l3
     let policy = template.policy
     let frame = abilities.frame
-    guard policy.ttl == .copy || header[l3 + (template.isIPv6 ? 7 : 8)] != 0 else { throw refusal(.templateTTL) }
+    if policy.ttl == .fixed, header[l3 + (template.isIPv6 ? 7 : 8)] == 0 { throw refusal(.templateTTL) }
+    if template.kind == .geneve {
+      let words = (header.count - template.l4 - 16) / 4
+      let said = Int(header[template.l4 + 8] & 0x3f)
+      guard said == 0 || said == words else { throw refusal(.templateOptionLength, limit: words, wanted: said) }
+    }
     let trafficClass = template.isIPv6 ? UInt8(truncatingIfNeeded: u16(l3) >> 4) : header[l3 + 1]
     if policy.ecn == .copy, !frame.contains(.ecnCopy), pinnedECN != trafficClass & 3 { throw refusal(.ecnCopy) }
     if policy.dscp == .copy, !frame.contains(.dscpCopy) { throw refusal(.dscpCopy) }
