@@ -155,6 +155,15 @@ import Testing
     #expect(try bench.device.query(rule, now: 0).frames == (canResume ? 2 : 0))
   }
 
+  @Test("A miss behind a jump back to group 0 is passed up as it came: group 0 is no resume point")
+  func backToZero() throws {
+    var bench = try Bench(Vectors.overlay())
+    let rule = try bench.add([.anyGeneve], [.count(id: 0), .rawDecap(index: 1), .jump(group: 0)])
+    let out = try #require(bench.receive(Vectors.geneve, port: 0).first)
+    #expect(out.bytes == Vectors.geneve && out.frame.outcome == .up && out.frame.rule == 0)
+    #expect(try bench.device.query(rule, now: 0).frames == 0)
+  }
+
   @Test("Sixteen jumps are taken, the seventeenth is a loop and changes nothing")
   func loop() throws {
     for jumps in [16, 17] {

@@ -135,9 +135,10 @@ struct Model: ~Copyable {
     copiesUsed = 0
     var group: UInt32 = 0
     var jumps = 0
-    let canResume = abilities.frame.contains(.resumePoint)
     while true {
       let sight = Sight(bytes: works[0].bytes, parsed: works[0].parsed, inPort: port)
+      // Group 0 is where every frame begins: as a resume point it would say nothing (V3).
+      let canResume = abilities.frame.contains(.resumePoint) && group != 0
       guard let slot = store.find(sight, group: group, now: now) else {
         if jumps == 0 { return .asItCame(.miss, rule: 0) }
         return canResume ? .halfDone(.missAfterJump, rule: hits.last, group: group) : .asItCame(.noResumePoint, rule: 0)
