@@ -246,9 +246,11 @@ public struct Owed: OptionSet, Sendable, BitwiseCopyable {
 @frozen
 public struct ChecksumKnowledge: Equatable, Sendable, BitwiseCopyable {
   /// One checksum's state. `partial` is a field that holds a pseudo-header sum.
-  public enum State: UInt8, Sendable, BitwiseCopyable { case unknown = 0, good, bad, partial }
+  @frozen public enum State: UInt8, Sendable, BitwiseCopyable { case unknown = 0, good, bad, partial }
   /// Which checksum.
-  public enum Layer: UInt8, Sendable, CaseIterable, BitwiseCopyable { case outerL3 = 0, outerL4, innerL3, innerL4 }
+  @frozen public enum Layer: UInt8, Sendable, CaseIterable, BitwiseCopyable {
+    case outerL3 = 0, outerL4, innerL3, innerL4
+  }
   /// Two bits a layer, ``Layer/outerL3`` lowest.
   public var rawValue: UInt8
   /// Nothing known.
@@ -256,8 +258,17 @@ public struct ChecksumKnowledge: Equatable, Sendable, BitwiseCopyable {
   /// The state of one layer.
   @inlinable
   public subscript(layer: Layer) -> State {
-    get { State(rawValue: (rawValue >> (layer.rawValue &* 2)) & 3) ?? .unknown }
-    set { rawValue = rawValue & ~(3 << (layer.rawValue &* 2)) | newValue.rawValue << (layer.rawValue &* 2) }
+    @inline(__always) get {
+      switch (rawValue >> (layer.rawValue &* 2)) & 3 {
+      case 1: .good
+      case 2: .bad
+      case 3: .partial
+      default: .unknown
+      }
+    }
+    @inline(__always) set {
+      rawValue = rawValue & ~(3 << (layer.rawValue &* 2)) | newValue.rawValue << (layer.rawValue &* 2)
+    }
   }
 }
 

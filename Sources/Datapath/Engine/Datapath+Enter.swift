@@ -16,7 +16,7 @@ extension Datapath {
     let stack: HeaderStack
     do throws(ParseDrop) {
       stack = try HeaderStack.parse(
-        frame.bytes.span, options: looks ? uplinkOptions : otherOptions,
+        frame.bytes.span, options: parseOptions[looks ? 1 : 0],
         startsAtIP: frame.steps.contains(.startsAtIP))
     } catch {
       return drop(&frame, error == .runt ? .runt : .headersTooLong, &out)
@@ -169,7 +169,7 @@ extension Datapath {
     guard work.isStale else { return nil }
     do throws(ParseDrop) {
       work.stack = try HeaderStack.parse(
-        frame.bytes.span, options: work.looksIntoTunnels ? uplinkOptions : otherOptions,
+        frame.bytes.span, options: parseOptions[work.looksIntoTunnels ? 1 : 0],
         startsAtIP: frame.steps.contains(.startsAtIP))
     } catch {
       return error == .runt ? .runt : .headersTooLong

@@ -32,7 +32,7 @@ extension Datapath {
       let bytes = burst[index].bytes
       let isUplink = ports.entries[port].kind == .uplink
       do throws(ParseDrop) {
-        stacks[index] = try HeaderStack.parse(bytes.span, options: isUplink ? uplinkOptions : otherOptions)
+        stacks[index] = try HeaderStack.parse(bytes.span, options: parseOptions[isUplink ? 1 : 0])
       } catch {
         continue
       }

@@ -8,7 +8,7 @@ extension Datapath {
     let front = frame.length &- work.carriedLength
     let carried = self.carried(frame, work, front: front)
     let looked = try? HeaderStack.parse(
-      carried.bytes.span, options: otherOptions, startsAtIP: carried.steps.contains(.startsAtIP))
+      carried.bytes.span, options: parseOptions[0], startsAtIP: carried.steps.contains(.startsAtIP))
     // Bytes of the outer packet that are not the carried packet's.
     let l3 = Int(looked?.outer.l3 ?? 0)
     let overhead = front &- Int(work.stack.outer.l3) &+ l3

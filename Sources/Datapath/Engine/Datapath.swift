@@ -18,8 +18,8 @@ public struct Datapath: ~Copyable {
   var ports: PortTable
   let templates: TemplateStore
   let endpoint: EndpointAddresses
-  let uplinkOptions: ParseOptions
-  let otherOptions: ParseOptions
+  /// How to parse: 0 without looking into tunnels, 1 with. A table, so that a frame copies no options.
+  let parseOptions: FlatTable<ParseOptions>
   let tunnelPorts: TunnelPorts
   let policy: DecapsulationPolicy
   /// The burst's headers, and its slots' in-ports; ``skip`` for a frame that is done.
@@ -84,7 +84,7 @@ public struct Datapath: ~Copyable {
     resume = rules.resume.view
     ports = PortTable(overlay.ports)
     endpoint = EndpointAddresses(overlay.endpoint)
-    (uplinkOptions, otherOptions) = Self.parseOptions(overlay.endpoint)
+    parseOptions = Self.parseOptions(overlay.endpoint)
     tunnelPorts = TunnelPorts(geneve: overlay.endpoint.genevePort, vxlan: overlay.endpoint.vxlanPort)
     policy = DecapsulationPolicy(acceptsZeroUDPChecksumIPv6: overlay.endpoint.acceptsZeroUDPChecksumIPv6)
     stacks = FlatTable(repeating: HeaderStack(), count: FrameBurst.capacity)
@@ -117,14 +117,14 @@ public struct Datapath: ~Copyable {
     }
   }
 
-  private static func parseOptions(_ policy: EndpointPolicy) -> (ParseOptions, ParseOptions) {
-    var uplink = ParseOptions(
+  private static func parseOptions(_ policy: EndpointPolicy) -> FlatTable<ParseOptions> {
+    var options = ParseOptions(
       lookIntoTunnels: true, genevePort: policy.genevePort, vxlanPort: policy.vxlanPort,
       acceptsVXLANInnerVLAN: policy.acceptsVXLANInnerVLAN)
-    for option in policy.knownCriticalOptions { _ = uplink.addCriticalOption(option) }
-    var other = uplink
-    other.lookIntoTunnels = false
-    return (uplink, other)
+    for option in policy.knownCriticalOptions { _ = options.addCriticalOption(option) }
+    var table = FlatTable(repeating: options, count: 2)
+    table[0].lookIntoTunnels = false
+    return table
   }
 
   /// Says which debts the port pays itself (a device's transmit abilities); none at first. An unknown port is ignored.
