@@ -36,4 +36,37 @@ import Testing
     #expect(lab.book.counts(of: 1)?.bytes == UInt64(frame.count))
     #expect(lab.book.counts(of: 2)?.bytes == UInt64(out.bytes.count))
   }
+
+  @Test("A burst of frames of all kinds ends as the same frames one by one, in the same order")
+  func bursts() throws {
+    var generator = SeededGenerator(state: 3)
+    let kinds: [(bytes: [UInt8], port: UInt16)] =
+      HalfDoneTests.frames().map { ($0, Lab.uplink) } + [
+        ([1, 2], Lab.tenant), (Craft.tenant(), Lab.tenant), (Craft.tenant(ipv6: true, payload: 1450), Lab.tenant),
+        (Craft.tenant(tcp: true), Lab.other), (Craft.tenant(), 99),
+        (Craft.tenant(payload: 1460, df: false), Lab.tenant),
+      ]
+    for _ in 0..<30 {
+      let frames = (0..<Int.random(in: 1...32, using: &generator)).compactMap { _ in
+        kinds.randomElement(using: &generator)
+      }
+      var together = try Self.mixed()
+      var alone = try Self.mixed()
+      let results = together.sendTogether(frames)
+      let singles = frames.flatMap { alone.send($0.bytes, port: $0.port) }
+      #expect(results.count == singles.count)
+      for (one, other) in zip(results, singles) { #expect(HalfDoneTests.same(one, other)) }
+      for reason in DropReason.allCases { #expect(together.path.drops[reason] == alone.path.drops[reason]) }
+      for id in 1...3 as ClosedRange<UInt32> { #expect(together.book.counts(of: id) == alone.book.counts(of: id)) }
+    }
+  }
+
+  private static func mixed() throws -> Lab {
+    var lab = try Lab(HalfDoneTests.overlay())
+    try lab.rule(
+      1, port: Lab.uplink, [.count(id: 0), .rawDecap(index: 1), .portID(Lab.tenant)], pattern: [.geneve(.init())])
+    try lab.rule(2, port: Lab.tenant, [.count(id: 0), .rawEncap(index: 2), .portID(Lab.uplink)])
+    try lab.rule(3, port: Lab.other, [.count(id: 0), .decTTL, .rawEncap(index: 1), .portID(Lab.uplink)])
+    return lab
+  }
 }

@@ -92,6 +92,33 @@ struct Lab: ~Copyable {
     return results
   }
 
+  /// Sends frames in as one burst: outcome, port and bytes of what came of them, in order.
+  mutating func sendTogether(_ frames: [(bytes: [UInt8], port: UInt16)]) -> [Result] {
+    var burst = FrameBurst()
+    var taken: [UInt32] = []
+    for (bytes, port) in frames {
+      guard let index = arena.take() else { break }
+      taken.append(index)
+      var frame = Frame(buffer: arena.buffer(index), headroom: 512, length: bytes.count, token: index)
+      frame.bytes.copy(bytes, at: 0)
+      frame.inPort = port
+      _ = burst.append(frame)
+    }
+    var out = EmissionBurst(capacity: 512)
+    path.process(&burst, now: now, out: &out)
+    var results: [Result] = []
+    for at in 0..<out.count {
+      let emission = out[at]
+      results.append(
+        Result(
+          outcome: emission.frame.outcome, port: emission.port, bytes: emission.frame.bytes.array(),
+          mark: emission.mark, frame: emission.frame))
+      path.recycle(emission.frame.token)
+    }
+    for index in taken { arena.give(index) }
+    return results
+  }
+
   /// Sends one frame in; the one thing that came of it.
   mutating func one(
     _ bytes: [UInt8], port: UInt16, headroom: Int = 512, _ change: (inout Frame) -> Void = { _ in }

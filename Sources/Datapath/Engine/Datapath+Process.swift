@@ -1,6 +1,7 @@
 import Classifier
 public import Device
 import Memory
+import Rules
 import Wire
 
 // The loop over a burst, in stages: all frames parsed, all looked up, all carried out, so that cache misses overlap.
@@ -29,17 +30,17 @@ extension Datapath {
       inPorts[index] = Self.skip
       // Half-done frames, frames that owe, chained frames and frames of unknown ports go one by one.
       guard port != PortTable.none, burst[index].isFresh else { continue }
-      let bytes = burst[index].bytes
       let isUplink = ports.entries[port].kind == .uplink
-      do throws(ParseDrop) {
-        stacks[index] = try HeaderStack.parse(bytes.span, options: parseOptions[isUplink ? 1 : 0])
-      } catch {
-        continue
-      }
+      let drop = stacks[index].reparse(burst[index].bytes.span, options: parseOptions[isUplink ? 1 : 0])
       // M7 comes before any rule.
-      if isUplink, stacks[index].outer.isFragment { continue }
-      reader.prepare(index, stacks[index], bytes, inPort: burst[index].inPort)
+      if drop != nil || isUplink && stacks[index].outer.isFragment { continue }
       inPorts[index] = Int32(truncatingIfNeeded: port)
+    }
+    // A loop of its own: a wide load of what narrow stores have just written would wait for them.
+    for index in 0..<count {
+      // A slot that goes its own way must not keep an earlier burst's key.
+      if inPorts[index] == Self.skip { stacks[index] = HeaderStack() }
+      reader.prepare(index, stacks[index], burst[index].bytes, inPort: burst[index].inPort)
     }
   }
 
@@ -84,18 +85,27 @@ extension Datapath {
     guard template.overhead &+ length <= Int(port.mtu), frame.headroom >= Int(template.padded),
       length &+ Int(template.padded) <= 0xffff
     else { return false }
+    // The record is copied before it is changed, for the same reason.
+    guard out.append(Emission(frame: frame, port: port.id)) else { return false }
     countHit(hit, program, length: length)
     let bytes = frame.bytes
     let layers = stacks[index].outer
     let tos = CarriedFacts.tos(bytes, layers)
     let hash = FlowHash.hash(bytes, layers)
+    encapsulate(&out[out.count &- 1].frame, template, tos: tos, hash: hash, rule: reader.id(of: hit))
+    return true
+  }
+
+  @inline(__always)
+  private func encapsulate(
+    _ frame: inout Frame, _ template: HeaderTemplate, tos: UInt8, hash: UInt32, rule: UInt32
+  ) {
     template.prepend(to: &frame, from: templates)
     template.finishPlain(frame.bytes, tos: tos, hash: hash)
     frame.clearOffsets()
     frame.steps.formUnion([.match, .encapsulate])
-    frame.rule = reader.id(of: hit)
-    emit(&frame, port: port.id, &out)
-    return true
+    frame.rule = rule
+    frame.outcome = .forward
   }
 
   /// [count] decap port.
@@ -109,14 +119,20 @@ extension Datapath {
       Decapsulator.check(frame, stack, asked: program.kind, policy: policy) == nil,
       packetLength(stack.inner, end: Int(stack.outer.l3End)) <= Int(port.mtu)
     else { return false }
-    let length = frame.length
-    guard Decapsulator.combineECN(frame.bytes, stack) else { return false }
-    countHit(hit, program, length: length)
-    Decapsulator.strip(&frame, stack, asked: program.kind)
-    frame.steps.insert(.match)
-    frame.rule = reader.id(of: hit)
-    emit(&frame, port: port.id, &out)
+    guard Decapsulator.combineECN(frame.bytes, stack), out.append(Emission(frame: frame, port: port.id)) else {
+      return false
+    }
+    countHit(hit, program, length: frame.length)
+    decapsulate(&out[out.count &- 1].frame, stack, program.kind, rule: reader.id(of: hit))
     return true
+  }
+
+  @inline(__always)
+  private func decapsulate(_ frame: inout Frame, _ stack: HeaderStack, _ kind: TunnelKind, rule: UInt32) {
+    Decapsulator.strip(&frame, stack, asked: kind)
+    frame.steps.insert(.match)
+    frame.rule = rule
+    frame.outcome = .forward
   }
 
   /// Bytes of the L3 packet of a frame that ends at `end`: without IP everything behind Ethernet and its tags (S2).
