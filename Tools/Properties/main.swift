@@ -5,7 +5,8 @@
 #endif
 
 // Each room adds its own file to this folder, and its list to this one.
-let properties: [Property] = memoryProperties + countingProperties + framesProperties
+let properties: [Property] =
+  memoryProperties + countingProperties + framesProperties + hotPathProperties
 
 let usage = """
   usage: properties list

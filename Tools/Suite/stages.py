@@ -86,6 +86,40 @@ def embedded(context):
     return context.run([context.path("Tools", "embedded", "check")], keep=[])
 
 
+def oracles(context):
+    """Programs that others wrote (scapy, tshark) as judges; those that write test vectors are run by hand."""
+    folder = context.path("Tools", "Oracle")
+    names = sorted(name for name in os.listdir(folder) if name.endswith(("_scapy.py", "_tshark.py")))
+    judged = [
+        context.run([PYTHON, "-B", os.path.join(folder, name), "--seed", str(seed), "--properties",
+                     context.product("properties")])
+        for name in names for seed in (context.seed, context.fresh)]
+    return bool(judged) and all(judged)
+
+
+def verify(context):
+    return context.run([context.product("dpuctl"), "verify", "--frames", "300000", "--seed", str(context.seed), "--quiet"])
+
+
+def fresh_verify(context):
+    return context.run([context.product("dpuctl"), "verify", "--frames", "60000", "--seed", str(context.fresh), "--quiet"])
+
+
+def debts_verify(context):
+    return context.run([context.product("dpuctl"), "verify", "--frames", "40000", "--owed", "csum,tso", "--seed",
+                        str(context.seed), "--quiet"])
+
+
+def demo(context):
+    """The demo ends with 1 when an output differs from the software path's."""
+    return context.run([context.path("Tools", "demo"), "--built", "--seed", str(context.fresh), "--out",
+                        os.path.join(context.scratch, "demo")], keep=[])
+
+
+def fuzz(context):
+    return context.run([context.path("Tools", "fuzz"), "wire", "10"], keep=[])
+
+
 def benchmarks(context):
     return context.run([context.path("Tools", "bench"), "--built", "all", "--quick"], keep=[])
 
@@ -102,4 +136,10 @@ ALL = [
     Stage("embedded", "Wire and the device's model compile as Embedded Swift for aarch64 and riscv64", embedded),
     Stage("properties", "the property programs, with the fixed seed", properties),
     Stage("fresh", "a tenth of the property programs, with this run's fresh seed", fresh_properties),
+    Stage("oracles", "scapy and tshark agree with Wire", oracles),
+    Stage("verify", "device and software agree on random frames, every profile in turn, with the fixed seed", verify),
+    Stage("fresh-verify", "the same with this run's fresh seed, fewer frames", fresh_verify),
+    Stage("debts", "the same with frames that owe checksums and segmentation", debts_verify),
+    Stage("demo", "the demo's outputs are the software path's", demo),
+    Stage("bench", "every benchmark runs", benchmarks),
 ]
