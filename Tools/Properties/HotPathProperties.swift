@@ -34,6 +34,7 @@ private func quiet(seed: UInt64, frames: Int, isJudged: Bool) throws {
   var burst = FrameBurst()
   var out = EmissionBurst(capacity: 4096)
   var sent = 0
+  var came = 0
   while sent < frames {
     burst.removeAll()
     out.removeAll()
@@ -51,7 +52,9 @@ private func quiet(seed: UInt64, frames: Int, isJudged: Bool) throws {
     if isJudged, counts != HotPathCounts() {
       throw Counterexample("configuration \(seed), burst of frames \(sent - FrameBurst.capacity)…: \(counts)")
     }
+    came += out.count
     for index in 0..<out.count { path.recycle(out[index].frame.token) }
     for index in 0..<out.releaseCount { path.recycle(out.released(index)) }
   }
+  guard came >= sent / 2 else { throw Counterexample("configuration \(seed): of \(sent) frames \(came) came out") }
 }
