@@ -172,21 +172,35 @@ enum FlowIdentity {
     guard at < frame.count else { return nil }
     if frame[at] >> 4 == 4, at + 20 <= frame.count {
       let header = Int(frame[at] & 15) * 4
-      var key = Array(frame[at + 12..<at + 20]) + [frame[at + 9]]
-      let isFragment = word(frame, at + 6) & 0x3fff != 0
-      if !isFragment, frame[at + 9] == 6 || frame[at + 9] == 17, header >= 20, at + header + 4 <= frame.count {
-        key += frame[at + header..<at + header + 4]
-      }
-      return key
+      let end = at + Int(word(frame, at + 2))
+      guard header >= 20, at + header <= end, end <= frame.count else { return nil }
+      let key = Array(frame[at + 12..<at + 20]) + [frame[at + 9]]
+      if word(frame, at + 6) & 0x3fff != 0 { return key }
+      return ports(frame, frame[at + 9], at: at + header, end: end).map { key + $0 }
     }
     if frame[at] >> 4 == 6, at + 44 <= frame.count {
       // Behind extension headers may be ports, or the rest of a fragment.
-      guard ![0, 43, 44, 51, 60].contains(frame[at + 6]) else { return nil }
-      var key = Array(frame[at + 8..<at + 40]) + [frame[at + 6]]
-      if frame[at + 6] == 6 || frame[at + 6] == 17 { key += frame[at + 40..<at + 44] }
-      return key
+      let end = at + 40 + Int(word(frame, at + 4))
+      guard ![0, 43, 44, 51, 60].contains(frame[at + 6]), end <= frame.count else { return nil }
+      let key = Array(frame[at + 8..<at + 40]) + [frame[at + 6]]
+      return ports(frame, frame[at + 6], at: at + 40, end: end).map { key + $0 }
     }
     return nil
+  }
+
+  /// The ports of a TCP or UDP header, none of other protocols; nil when the header is not sound (P6), so that the frame
+  /// is in no flow that another is in.
+  private static func ports(_ frame: [UInt8], _ proto: UInt8, at: Int, end: Int) -> [UInt8]? {
+    switch proto {
+    case 6:
+      guard at + 20 <= end else { return nil }
+      let header = Int(frame[at + 12] >> 4) * 4
+      guard header >= 20, at + header <= end else { return nil }
+    case 17:
+      guard at + 8 <= end, word(frame, at + 4) >= 8, at + Int(word(frame, at + 4)) <= end else { return nil }
+    default: return []
+    }
+    return Array(frame[at..<at + 4])
   }
 
   private static func word(_ bytes: [UInt8], _ at: Int) -> UInt16 {
