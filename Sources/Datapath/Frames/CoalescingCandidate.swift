@@ -137,40 +137,59 @@ struct CoalescingCandidate: BitwiseCopyable {
   /// Both are laid out alike and sound.
   static func sameHeaders(_ one: Self, _ a: Bytes, _ other: Self, _ b: Bytes) -> Bool {
     guard one.headers == other.headers else { return false }
-    var at = 0
-    var same = true
-    func skip(_ from: Int, _ count: Int) {
-      same = same && equal(a, b, at, from)
-      at = from &+ count
-    }
-    func skip(_ layer: NetworkLayer) {
-      if layer.isIPv6 {
-        skip(layer.l3 &+ 4, 2)
-      } else {
-        skip(layer.l3 &+ 2, 4)
-        skip(layer.l3 &+ 10, 2)
-      }
-    }
+    var headers = HeaderComparison(a, b)
     let outer = one.walk.outer
-    skip(outer)
+    headers.skip(outer)
     let inner = one.walk.inner
     if inner.isThere {
       if one.walk.tunnel.isUDP {
-        skip(outer.l4 &+ 4, 4)
-        same = same && (a.u16(outer.l4 &+ 6) == 0) == (b.u16(outer.l4 &+ 6) == 0)
+        headers.skip(outer.l4 &+ 4, 4)
+        if (a.u16(outer.l4 &+ 6) == 0) != (b.u16(outer.l4 &+ 6) == 0) { return false }
       } else if a[outer.l4] & b[outer.l4] & 0x80 != 0 {
-        skip(outer.l4 &+ 4, 2)
+        headers.skip(outer.l4 &+ 4, 2)
       }
-      skip(inner)
+      headers.skip(inner)
     }
     let l4 = one.walk.innermost.l4
     if one.isTCP {
-      skip(l4 &+ 4, 4)
-      skip(l4 &+ 13, 1)
-      skip(l4 &+ 16, 2)
+      headers.skip(l4 &+ 4, 4)
+      headers.skip(l4 &+ 13, 1)
+      headers.skip(l4 &+ 16, 2)
     } else {
-      skip(l4 &+ 4, 4)
+      headers.skip(l4 &+ 4, 4)
     }
-    return same && equal(a, b, at, one.headers)
+    return headers.isSame(to: one.headers)
   }
+}
+
+/// Walks two headers side by side and compares what is not skipped. Places come in ascending order.
+private struct HeaderComparison {
+  private let left: Bytes
+  private let right: Bytes
+  private var at = 0
+  private var same = true
+
+  init(_ left: Bytes, _ right: Bytes) {
+    self.left = left
+    self.right = right
+  }
+
+  /// Compares up to `from` and goes on behind the `count` bytes there.
+  mutating func skip(_ from: Int, _ count: Int) {
+    same = same && CoalescingCandidate.equal(left, right, at, from)
+    at = from &+ count
+  }
+
+  /// Skips an IP header's length, identification and checksum.
+  mutating func skip(_ layer: NetworkLayer) {
+    if layer.isIPv6 {
+      skip(layer.l3 &+ 4, 2)
+    } else {
+      skip(layer.l3 &+ 2, 4)
+      skip(layer.l3 &+ 10, 2)
+    }
+  }
+
+  /// Whether all that was not skipped is the same, the rest up to `end` included.
+  func isSame(to end: Int) -> Bool { same && CoalescingCandidate.equal(left, right, at, end) }
 }
