@@ -35,6 +35,8 @@ public struct Comparator {
   private struct FlowOnSide: Hashable {
     var rule: UInt32
     var flow: [UInt8]
+    /// The device put the headers on: its hash need not be the software's.
+    var byDevice: Bool
   }
 
   /// A comparator for the rules of a configuration.
@@ -90,16 +92,18 @@ public struct Comparator {
     for (index, side) in ["device", "software"].enumerated() {
       // Fragments that were made here have the whole packet's port, which their own headers do not tell.
       guard isAlone, let entropy = sides[index].entropy else { continue }
-      checkOneFlowOnePort(number, side, index, rule: ours.rule, sides[index].bytes, encapsulation, entropy)
+      checkOneFlowOnePort(
+        number, side, index, rule: ours.rule, sides[index].bytes, encapsulation, entropy,
+        byDevice: index == 0 && ours.stepsInHardware.contains(.encapsulate))
     }
   }
 
   private mutating func checkOneFlowOnePort(
     _ number: Int, _ side: String, _ index: Int, rule: UInt32, _ bytes: [UInt8], _ encapsulation: Encapsulation,
-    _ entropy: UInt16
+    _ entropy: UInt16, byDevice: Bool
   ) {
     guard wellFormed, let flow = FlowIdentity.of(Array(bytes.dropFirst(encapsulation.header.count))) else { return }
-    let key = FlowOnSide(rule: rule, flow: flow)
+    let key = FlowOnSide(rule: rule, flow: flow, byDevice: byDevice)
     if let seen = ports[index][key], seen != entropy {
       note(number, "\(side) side: one flow left with UDP source ports \(seen) and \(entropy)")
     }
