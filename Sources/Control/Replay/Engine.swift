@@ -6,12 +6,6 @@ import Memory
 public import Offload
 import Rules
 
-/// A place for a device that does not move: an optional of it would.
-private final class DeviceBox {
-  var device: EmulatedDevice
-  init(_ device: consuming EmulatedDevice) { self.device = device }
-}
-
 /// A device below, software above: the whole way of a frame, from the port it comes in through to what comes of it.
 ///
 /// One engine runs a configuration on one profile. Without a device it is the software path alone; comparing the two is
@@ -27,6 +21,10 @@ public final class Engine {
     public var debts = DebtMaker()
     /// Nanoseconds of the first frame.
     public var start: UInt64 = 0
+    /// One in this many of the device's answers is compared with software's; 0 for none.
+    public var checkOneIn: UInt64 = 0
+    /// The device pays debts on the way out where it can.
+    public var transmitsOnDevice = true
     /// The defaults.
     public init() {}
   }
@@ -35,10 +33,9 @@ public final class Engine {
   public let plan: Plan?
   private let endpoint: EndpointPolicy
   private let debts: DebtMaker
-  private let hardware: DeviceBox?
-  private var software: SoftwareSide
-  /// Refusals that the plan did not foresee.
-  public private(set) var surprises: [(rule: UInt32, refusal: Refusal)] = []
+  private let hardware: HardwareSide?
+  private let software: SoftwareSide
+  private var checking: Checking?
 
   /// An engine for `configuration` on the device of `plan`, or in software alone.
   ///
@@ -47,86 +44,102 @@ public final class Engine {
     self.plan = plan
     endpoint = configuration.overlay.endpoint
     debts = options.debts
-    var side = SidePlan(start: options.start)
-    if let plan {
-      side.actionsDone = plan.deviceRules.filter { !$0.isWideGuard }.map { ($0.id, $0.actionsOnDevice) }
-      let box = DeviceBox(
-        try EmulatedDevice(
-          abilities: plan.profile.abilities, overlay: plan.deviceOverlay, seed: options.seed, faults: options.faults))
-      for rule in plan.deviceRules {
-        do throws(Refusal) { try box.device.insert(rule, now: options.start) } catch {
-          // Rules go in in precedence order: what comes behind a rule that is not there must not take its frames.
-          surprises.append((rule.id, error))
-          break
-        }
-      }
-      hardware = box
-    } else {
+    let software = try SoftwareSide(configuration, start: options.start)
+    self.software = software
+    guard let plan else {
       hardware = nil
+      return
     }
-    software = try SoftwareSide(configuration, plan: side)
+    let hardware = try HardwareSide(plan, options: options) { software.rules.setResume(rule: $0, actionsDone: $1) }
+    self.hardware = hardware
+    if options.transmitsOnDevice { software.setCarried(hardware.carries, ports: configuration.ports.map(\.port.id)) }
+    if options.checkOneIn > 0 {
+      var alone = options
+      alone.checkOneIn = 0
+      checking = Checking(
+        twin: try Engine(configuration, plan: nil, options: alone), oneIn: options.checkOneIn, configuration)
+    }
   }
 
   /// Carries one frame through; `bytes` without FCS, at most 65,535.
   public func process(_ bytes: [UInt8], port: UInt16, now: UInt64) -> [Result] {
-    guard var frame = software.frame(bytes) else {
-      return [Result(fate: .dropped(.noBuffer), rule: 0, bytes: [])]
-    }
+    guard var frame = software.frame(bytes) else { return [Result(fate: .dropped(.noBuffer), rule: 0, bytes: [])] }
     frame.inPort = port
     debts.owe(&frame, endpoint: endpoint)
+    guard let hardware else { return carryOut(frame, steps: [], now: now) }
+    hardware.poll(now: now)
     var results: [Result] = []
-    guard let hardware else {
-      software.process(frame, now: now) { results.append(Result($0)) }
-      return results
-    }
     var up: [(frame: Frame, bytes: [UInt8])] = []
-    hardware.device.receive(frame, port: port, now: now) { emission in
+    hardware.receive(frame, now: now) { emission in
       if emission.frame.outcome == .up {
         up.append((emission.frame, emission.frame.bytes.array()))
       } else {
         results.append(Result(emission, inHardware: true))
       }
     }
-    let token = frame.token
+    // The device took the frame and never gave it back, nor anything else.
+    if results.isEmpty, up.isEmpty { results = [Result(fate: .dropped(.lostInDevice), rule: 0, bytes: [])] }
     for (frame, bytes) in up {
       guard var mine = software.adopt(frame, bytes: bytes) else { continue }
       mine.outcome = .pending
-      let steps = frame.steps
-      software.process(mine, now: now) { results.append(Result($0, steps: steps)) }
+      results += carryOut(mine, steps: frame.steps, now: now)
     }
-    software.finish(token)
+    software.finish(frame.token)
+    hardware.poll(now: now)
+    if let checking, let wrong = checking.check(results, bytes, port: port, now: now) {
+      hardware.distrust(wrong.rule, step: wrong.step, framesExposed: wrong.framesExposed, now: now)
+    }
     return results
   }
-}
 
-extension Engine {
-  /// What was counted at a rule, by device and software together.
-  public func count(of rule: UInt32, now: UInt64) -> RuleTotals {
-    var totals = RuleTotals()
-    if let count = software.rules.counts(of: rule) {
-      totals.software = CounterReading(frames: count.frames, bytes: count.bytes, takenAt: now)
-    }
-    if let hardware {
-      do throws(Refusal) {
-        totals.hardware = try hardware.device.query(rule, now: now)
-      } catch {
-        totals.hardware = nil
+  /// Software's part, and the device's on the way out.
+  private func carryOut(_ frame: Frame, steps: Steps, now: UInt64) -> [Result] {
+    var results: [Result] = []
+    software.process(frame, now: now) { emission in
+      guard let hardware, emission.frame.outcome == .forward, emission.frame.owed != [] else {
+        return results.append(Result(emission, steps: steps))
+      }
+      hardware.transmit(emission.frame, port: emission.port, now: now) { sent in
+        guard sent.frame.outcome != .absorbed else { return }
+        var result = Result(sent, steps: steps.union(.fillChecksum))
+        result.rule = emission.frame.rule
+        results.append(result)
       }
     }
-    return totals
+    return results
   }
+
+  /// What was counted at a rule, by device and software together.
+  public func count(of rule: UInt32, now: UInt64) -> RuleTotals {
+    let count = software.rules.counts(of: rule)
+    let frames = count?.frames ?? 0, bytes = count?.bytes ?? 0
+    let view = hardware?.counter(of: rule, softwareFrames: frames, softwareBytes: bytes, now: now)
+    return RuleTotals(
+      frames: view?.frames ?? frames, bytes: view?.bytes ?? bytes, softwareFrames: frames,
+      missingFrames: view?.missingFrames ?? 0)
+  }
+
+  /// Where a rule is carried out now, and why it is not all the device's.
+  public func place(of rule: UInt32) -> (place: Place, refusal: Refusal?) {
+    (hardware?.place(of: rule) ?? .software, hardware?.refusal(of: rule))
+  }
+
+  /// Resets of the device that were met.
+  public var resets: Int { hardware?.resets ?? 0 }
+  /// What was taken from the device because its answers were wrong.
+  public var distrusts: [Distrust] { hardware?.distrusts ?? [] }
 }
 
 /// What device and software counted at one rule.
 public struct RuleTotals: Equatable, Sendable {
-  /// Software's share.
-  public var software = CounterReading()
-  /// The device's; nil when the rule is not on it.
-  public var hardware: CounterReading?
-  /// Frames of both.
-  public var frames: UInt64 { software.frames &+ (hardware?.frames ?? 0) }
+  /// Frames of both; never lower than it was shown before.
+  public var frames: UInt64
   /// Bytes of both.
-  public var bytes: UInt64 { software.bytes &+ (hardware?.bytes ?? 0) }
+  public var bytes: UInt64
+  /// Software's share of ``frames``.
+  public var softwareFrames: UInt64
+  /// Frames that may be missing from ``frames``: bypassed ones since the device's last reading.
+  public var missingFrames: UInt64
 }
 
 extension Result {

@@ -20,6 +20,12 @@ public final class Replay {
     public var frames: UInt64 = 0
     /// See ``frames``.
     public var bytes: UInt64 = 0
+    /// Frames that may be missing from ``frames``.
+    public var missing: UInt64 = 0
+    /// Where the rule is carried out at the end.
+    public var place = Place.software
+    /// Why it is not all the device's.
+    public var reason: RefusalReason?
   }
 
   /// What a run came to.
@@ -36,8 +42,10 @@ public final class Replay {
     public var rules: [RuleRow] = []
     /// Frames that no rule matched.
     public var missed = 0
-    /// Refusals that the plan did not foresee.
-    public var surprises: [(rule: UInt32, refusal: Refusal)] = []
+    /// Resets of the device that were met.
+    public var resets = 0
+    /// Steps taken from the device because its answers were wrong.
+    public var distrusts: [Distrust] = []
   }
 
   private let configuration: Configuration
@@ -81,9 +89,14 @@ public final class Replay {
       let totals = engine.count(of: numbered.id, now: now)
       rows[numbered.id]?.frames = totals.frames
       rows[numbered.id]?.bytes = totals.bytes
+      rows[numbered.id]?.missing = totals.missingFrames
+      let now = engine.place(of: numbered.id)
+      rows[numbered.id]?.place = now.place
+      rows[numbered.id]?.reason = now.refusal?.reason
     }
     report.rules = configuration.rules.compactMap { rows[$0.id] }
-    report.surprises = engine.surprises
+    report.resets = engine.resets
+    report.distrusts = engine.distrusts
     return report
   }
 }

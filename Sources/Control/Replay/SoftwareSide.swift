@@ -16,14 +16,18 @@ final class SoftwareSide {
   /// The owner byte of this side's own buffers.
   private static let owner: UInt8 = 0xe0
 
-  init(_ configuration: Configuration, plan: SidePlan) throws {
+  init(_ configuration: Configuration, start: UInt64) throws {
     let ids = configuration.rules.map(\.id).max() ?? 1
     let rules = try RuleBook(configuration.overlay, limit: max(configuration.rules.count, Int(ids)) + 16)
-    try rules.apply(configuration.rules.map { .add($0.id, $0.rule) }, now: plan.start)
-    for (rule, actions) in plan.actionsDone { rules.setResume(rule: rule, actionsDone: actions) }
+    try rules.apply(configuration.rules.map { .add($0.id, $0.rule) }, now: start)
     self.rules = rules
     datapath = try Datapath(rules, buffers: 1024, bufferSize: 66560 + FrameArena.defaultHeadroom)
     arena = try FrameArena(capacity: 8, bufferSize: 66560 + FrameArena.defaultHeadroom)
+  }
+
+  /// Says which debts these ports' device pays itself.
+  func setCarried(_ debts: Owed, ports: [UInt16]) {
+    for port in ports { datapath.setCarried(debts, port: port) }
   }
 
   /// A frame of these bytes in a buffer of this side's own. ``finish(_:)`` gives it back.
@@ -64,10 +68,4 @@ final class SoftwareSide {
     for index in 0..<out.count { finish(out[index].frame.token) }
     for index in 0..<out.releaseCount { finish(out.released(index)) }
   }
-}
-
-/// What software has to know of a device's share of the rules.
-struct SidePlan {
-  var start: UInt64 = 0
-  var actionsDone: [(rule: UInt32, actions: Int)] = []
 }

@@ -24,6 +24,8 @@ struct ReplayCommand: ParsableCommand {
   @Option(help: "Debts put on frames that come in: csum, tso (comma list).") var owed = ""
   @Option(help: "Payload bytes of a segment under --owed tso.") var segmentSize = 536
   @Option(help: "Seed of what the device draws.") var seed: UInt64 = 1
+  @OptionGroup var faults: FaultOptions
+  @Option(help: "Compare one in this many of the device's answers with software's; 0 for none.") var checkOneIn = 0
   @Flag(help: "Make device-chosen fields equal in --out.") var canonical = false
   @OptionGroup var output: OutputOptions
 
@@ -48,6 +50,8 @@ struct ReplayCommand: ParsableCommand {
       options.seed = seed
       options.start = frames.first?.time ?? 0
       options.debts = try DebtMaker(words: owed.split(separator: ",").map(String.init), segmentSize: segmentSize)
+      options.faults = try faults.plan()
+      options.checkOneIn = UInt64(max(0, checkOneIn))
       let isSoftware = mode.mode == .forbidHardware
       let replay = try Replay(configuration, plan: isSoftware ? nil : plan, options: options)
       let file = try OutputFile(out, configuration, isCanonical: canonical)
@@ -68,6 +72,7 @@ struct ReplayCommand: ParsableCommand {
       var framesSoftware: Int
       var countedFrames: UInt64
       var countedBytes: UInt64
+      var missingFrames: UInt64
       var reason: String?
     }
     var schemaVersion = 1
@@ -78,7 +83,8 @@ struct ReplayCommand: ParsableCommand {
     var missed: Int
     var drops: [String: Int]
     var rules: [Rule]
-    var unforeseenRefusals: Int
+    var resets: Int
+    var distrusted: [String]
     var out: String?
 
     init(profile: String, plan: Plan, report: Replay.Report, out: String?) {
@@ -88,14 +94,17 @@ struct ReplayCommand: ParsableCommand {
       delivered = report.delivered
       missed = report.missed
       drops = Dictionary(uniqueKeysWithValues: report.drops.map { ($0.key.name, $0.value) })
-      unforeseenRefusals = report.surprises.count
+      resets = report.resets
+      distrusted = report.distrusts.map {
+        "rule \($0.rule): \($0.step.rawValue) taken from the device after at most \($0.framesExposed) wrong answers"
+      }
       self.out = out
       rules = report.rules.map { row in
-        let rule = plan[row.id]
+        let planned = plan[row.id]?.refusal?.reason
         return Rule(
-          id: row.id, place: rule?.place.rawValue ?? "software", framesHardware: row.bypassed,
+          id: row.id, place: row.place.rawValue, framesHardware: row.bypassed,
           framesShared: row.shared, framesSoftware: row.software, countedFrames: row.frames, countedBytes: row.bytes,
-          reason: rule?.refusal?.reason.name)
+          missingFrames: row.missing, reason: (row.reason ?? planned)?.name)
       }
     }
 
@@ -104,7 +113,8 @@ struct ReplayCommand: ParsableCommand {
       table.rows = rules.map {
         [
           "\($0.id)", $0.place, "\($0.framesHardware)", "\($0.framesShared)", "\($0.framesSoftware)",
-          "\($0.countedFrames)", "\($0.countedBytes)", $0.reason ?? "",
+          $0.missingFrames == 0 ? "\($0.countedFrames)" : "\($0.countedFrames) (+ up to \($0.missingFrames))",
+          "\($0.countedBytes)", $0.reason ?? "",
         ]
       }
       var out = "\(frames) frames in, \(forwarded) out of ports, \(delivered) to queues\n\n" + table.text()
@@ -113,6 +123,8 @@ struct ReplayCommand: ParsableCommand {
         [name, "\(count)", DropReason.allCases.first { $0.name == name }?.sentence ?? ""]
       }
       if !drops.isEmpty { out += "\n\n" + dropped.text() }
+      if resets > 0 { out += "\n\nthe device was reset \(resets) times; its rules went back to it" }
+      if !distrusted.isEmpty { out += "\n\n" + distrusted.joined(separator: "\n") }
       return out
     }
   }
