@@ -69,6 +69,7 @@ public struct Comparator {
       note(number, "device side gave \(summary(device)), software side \(summary(software))")
       return
     }
+    if wellFormed { judgeChecksums(number, software) }
     for (ours, theirs) in zip(device, software) where count == before {
       compare(number, ours, theirs, isAlone: device.count == 1)
     }
@@ -95,6 +96,16 @@ public struct Comparator {
       checkOneFlowOnePort(
         number, side, index, rule: ours.rule, sides[index].bytes, encapsulation, entropy,
         byDevice: index == 0 && ours.stepsInHardware.contains(.encapsulate))
+    }
+  }
+
+  /// A frame that came with right checksums leaves with right ones: a promise that both sides could break alike.
+  private mutating func judgeChecksums(_ number: Int, _ results: [Result]) {
+    for result in results {
+      guard case .forwarded = result.fate else { continue }
+      let header = encapsulations[result.rule]?.header.count ?? 0
+      guard header < result.bytes.count, !ChecksumJudge.isRight(Array(result.bytes[header...])) else { continue }
+      note(number, "a checksum of what the frame carries is wrong (rule \(result.rule))")
     }
   }
 
@@ -163,17 +174,7 @@ enum FlowIdentity {
   /// Addresses, protocol and (when it is no fragment) ports of a frame that begins with Ethernet or IP; nil when it is
   /// not IP.
   static func of(_ frame: [UInt8]) -> [UInt8]? {
-    var at = 0
-    guard frame.count > 1 else { return nil }
-    // A frame that begins with IP begins with 0x4N or 0x60: Ethernet addresses of this project begin with 0 or 1.
-    if frame[0] >> 4 != 4 && frame[0] >> 4 != 6 || looksLikeEthernet(frame) {
-      at = 12
-      // A third tag hides the packet (SPECIFICATION.md, P2).
-      while at < 20, at + 4 <= frame.count, [0x8100, 0x88a8, 0x9100].contains(word(frame, at)) { at += 4 }
-      at += 2
-      guard at < frame.count, word(frame, at - 2) == (frame[at] >> 4 == 4 ? 0x0800 : 0x86dd) else { return nil }
-    }
-    guard at < frame.count else { return nil }
+    guard let at = packet(in: frame) else { return nil }
     if frame[at] >> 4 == 4, at + 20 <= frame.count {
       let header = Int(frame[at] & 15) * 4
       let end = at + Int(word(frame, at + 2))
@@ -205,6 +206,22 @@ enum FlowIdentity {
     default: return []
     }
     return Array(frame[at..<at + 4])
+  }
+
+  /// Where the IP packet begins in a frame that begins with Ethernet or IP; nil when there is none.
+  static func packet(in frame: [UInt8]) -> Int? {
+    guard frame.count > 1 else { return nil }
+    var at = 0
+    // A frame that begins with IP begins with 0x4N or 0x60: Ethernet addresses of this project begin with 0 or 1.
+    if frame[0] >> 4 != 4 && frame[0] >> 4 != 6 || looksLikeEthernet(frame) {
+      at = 12
+      // A third tag hides the packet (SPECIFICATION.md, P2).
+      while at < 20, at + 4 <= frame.count, [0x8100, 0x88a8, 0x9100].contains(word(frame, at)) { at += 4 }
+      at += 2
+      guard at < frame.count, word(frame, at - 2) == (frame[at] >> 4 == 4 ? 0x0800 : 0x86dd) else { return nil }
+    }
+    guard at + 20 <= frame.count, frame[at] >> 4 == 4 || frame[at] >> 4 == 6 else { return nil }
+    return at
   }
 
   private static func word(_ bytes: [UInt8], _ at: Int) -> UInt16 {

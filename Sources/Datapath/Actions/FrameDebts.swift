@@ -23,9 +23,14 @@ enum FrameDebts {
 
   /// Whether the offsets can be moved by `distance` and still be recorded.
   static func canMove(_ frame: Frame, by distance: Int) -> Bool {
-    frame.checksumStart &+ distance <= Frame.largestOffset
-      && frame.segmentHeaderLength &+ distance <= Frame.largestOffset
-      && frame.checksumStart &+ distance >= 0 && frame.segmentHeaderLength &+ distance >= 0
+    fits(frame.owed.contains(.checksum) ? frame.checksumStart : nil, distance)
+      && fits(frame.segmentHeaderLength > 0 ? frame.segmentHeaderLength : nil, distance)
+  }
+
+  /// An offset that is not there fits everywhere.
+  private static func fits(_ offset: Int?, _ distance: Int) -> Bool {
+    guard let offset else { return true }
+    return offset &+ distance >= 0 && offset &+ distance <= Frame.largestOffset
   }
 
   /// Moves the offsets, all debts kept; ``canMove(_:by:)`` must hold.
