@@ -13,7 +13,7 @@ struct Dpuctl: ParsableCommand {
     version: "0.1.0",
     subcommands: [
       ReplayCommand.self, PlanCommand.self, VerifyCommand.self, GenerateCommand.self, ProfileCommand.self,
-      ConfigCommand.self,
+      ConfigCommand.self, ExplainCommand.self, MTUCommand.self,
     ])
 
   /// Output flags may stand before the object, as iproute2's do.
