@@ -28,7 +28,7 @@ public struct VerifyRun {
   }
 
   /// Frames that one drawn configuration is tried with.
-  static let framesPerConfiguration = 2000
+  public var framesPerConfiguration = 2000
 
   /// The seed of everything drawn.
   public let seed: UInt64
@@ -63,7 +63,7 @@ public struct VerifyRun {
     var left = frames
     var round: UInt64 = 0
     while left > 0 {
-      let count = min(left, Self.framesPerConfiguration)
+      let count = min(left, framesPerConfiguration)
       let profile = profiles[Int(round % UInt64(profiles.count))]
       let seed = self.seed &+ round &* 0x1_0000_0001
       try draw(count, seed: seed, profile: profile)

@@ -1,0 +1,147 @@
+import Device
+import EmulatedDevice
+import Offload
+import Rules
+import Testing
+
+@testable import Control
+
+/// A device that can do everything, with these faults.
+private func engine(
+  _ configuration: Configuration, faults: FaultPlan = FaultPlan(), checkOneIn: UInt64 = 0,
+  change: (inout Abilities) -> Void = { _ in }
+) throws -> Engine {
+  var profile = try ProfileCatalog.standard().choose("ideal").profile
+  change(&profile.abilities)
+  let plan = Planner.plan(
+    rules: configuration.rules.map { ($0.id, $0.rule) }, overlay: configuration.overlay, profile: profile)
+  var options = Engine.Options()
+  options.faults = faults
+  options.checkOneIn = checkOneIn
+  return try Engine(configuration, plan: plan, options: options)
+}
+
+private func frames(_ configuration: Configuration, _ count: Int, seed: UInt64) -> [TrafficGenerator.Generated] {
+  var mix = TrafficGenerator.Mix()
+  mix.spoiledPercent = 20
+  var traffic = TrafficGenerator(configuration, mix: mix, seed: seed)
+  return (0..<count).map { _ in traffic.next() }
+}
+
+@Suite("An engine")
+struct EngineTests {
+  @Test("gives on every profile what software alone gives, for drawn configurations", arguments: UInt64(0)..<6)
+  func sameResult(seed: UInt64) throws {
+    var run = VerifyRun(seed: seed &* 7919 &+ 3, spoiledPercent: 30)
+    run.profiles = try ProfileCatalog.standard().profiles
+    run.framesPerConfiguration = 150
+    try run.drawn(frames: 150 * run.profiles.count)
+    #expect(run.differences.isEmpty, "\(run.differences.map { "\($0.profile) \($0.configuration) \($0.difference)" })")
+    #expect(run.unforeseen.isEmpty, "\(run.unforeseen)")
+    #expect(run.parts.values.reduce(0) { $0 + $1.touchedByHardware } > 150)
+  }
+
+  @Test("whose device resets loses the frames in the device, by name and number, and no other", arguments: [1, 3, 8])
+  func reset(depth: Int) throws {
+    for seed in UInt64(0)..<8 {
+      let configuration = RandomConfiguration.make(seed: seed)
+      var faults = FaultPlan()
+      faults.resetAtFrame = 100
+      faults.resetDepth = UInt32(depth)
+      let device = try engine(configuration, faults: faults)
+      let software = try Engine(configuration, plan: nil)
+      var lost = 0
+      var comparator = Comparator(configuration)
+      for (index, frame) in frames(configuration, 300, seed: seed).enumerated() {
+        let now = UInt64(index) * 10_000
+        let ours = device.process(frame.bytes, port: frame.port, now: now)
+        let theirs = software.process(frame.bytes, port: frame.port, now: now)
+        if ours.map(\.fate) == [.dropped(.lostInDevice)] {
+          lost += 1
+          continue
+        }
+        comparator.compare(frame: index, device: ours, software: theirs, wellFormed: false)
+      }
+      #expect(lost == depth)
+      #expect(device.resets == 1)
+      #expect(comparator.differences.isEmpty, "\(comparator.differences)")
+      let back = configuration.rules.filter { device.place(of: $0.id).place == .hardware }.count
+      #expect(back == device.plan?.count(.hardware), "the rules returned to the device")
+    }
+  }
+
+  @Test("finds a device that lies within one in N answers of a rule, and then takes the step from it")
+  func lies() throws {
+    var found = 0
+    for seed in UInt64(0)..<6 {
+      let configuration = RandomConfiguration.make(seed: seed)
+      var faults = FaultPlan()
+      faults.lyingAction = 1
+      let device = try engine(configuration, faults: faults, checkOneIn: 4)
+      let software = try Engine(configuration, plan: nil)
+      var wrong: [UInt32: Int] = [:]
+      for (index, frame) in frames(configuration, 600, seed: seed).enumerated() {
+        let now = UInt64(index) * 10_000
+        var comparator = Comparator(configuration)
+        let ours = device.process(frame.bytes, port: frame.port, now: now)
+        comparator.compare(
+          frame: index, device: ours, software: software.process(frame.bytes, port: frame.port, now: now),
+          wellFormed: false)
+        if comparator.count > 0, let rule = ours.first(where: { $0.place != .software })?.rule {
+          wrong[rule, default: 0] += 1
+        }
+      }
+      found += device.distrusts.count
+      // A rule has at most three steps that change a frame, each found within N answers.
+      #expect(wrong.values.allSatisfy { $0 <= 12 }, "\(wrong)")
+    }
+    #expect(found > 0)
+  }
+
+  @Test("whose device is full, busy or slow gives what software alone gives")
+  func refusals() throws {
+    for seed in UInt64(0)..<8 {
+      let configuration = RandomConfiguration.make(seed: seed)
+      var faults = FaultPlan()
+      faults.tableFullAt = 7
+      faults.busyInsertion = 3
+      faults.slowInsertion = 2
+      faults.slowness = 400_000
+      let device = try engine(configuration, faults: faults)
+      let software = try Engine(configuration, plan: nil)
+      var comparator = Comparator(configuration)
+      for (index, frame) in frames(configuration, 300, seed: seed).enumerated() {
+        let now = UInt64(index) * 10_000
+        comparator.compare(
+          frame: index, device: device.process(frame.bytes, port: frame.port, now: now),
+          software: software.process(frame.bytes, port: frame.port, now: now), wellFormed: !frame.isSpoiled)
+      }
+      #expect(comparator.differences.isEmpty, "seed \(seed): \(comparator.differences)")
+    }
+  }
+
+  @Test("shows counts that never go down and end at what software alone counts, when readings come late")
+  func counters() throws {
+    let configuration = RandomConfiguration.make(seed: 5)
+    let device = try engine(configuration) { $0.counterInterval = 500_000 }
+    let software = try Engine(configuration, plan: nil)
+    var shown: [UInt32: UInt64] = [:]
+    let list = frames(configuration, 400, seed: 5)
+    for (index, frame) in list.enumerated() {
+      let now = UInt64(index) * 10_000
+      _ = device.process(frame.bytes, port: frame.port, now: now)
+      _ = software.process(frame.bytes, port: frame.port, now: now)
+      guard index % 50 == 0 else { continue }
+      for rule in configuration.rules {
+        let ours = device.count(of: rule.id, now: now), theirs = software.count(of: rule.id, now: now)
+        #expect(ours.frames >= shown[rule.id] ?? 0)
+        #expect(ours.frames <= theirs.frames && theirs.frames <= ours.frames + ours.missingFrames)
+        shown[rule.id] = ours.frames
+      }
+    }
+    let end = UInt64(list.count) * 10_000 + 2_000_000
+    for rule in configuration.rules {
+      #expect(device.count(of: rule.id, now: end).frames == software.count(of: rule.id, now: end).frames)
+    }
+  }
+}
