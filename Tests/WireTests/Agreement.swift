@@ -83,7 +83,9 @@ func disagreement(_ frame: [UInt8], _ options: ParseOptions, startsAtIP: Bool = 
   if outer != recorder.outer { return "outer \(outer) \(recorder.outer)" }
   let expected: Bool =
     switch stack.fault {
-    case .none: inner == recorder.inner && stack.tunnel == recorder.tunnel && stack.tunnelKey == recorder.key
+    case .none:
+      inner == recorder.inner && stack.tunnel == recorder.tunnel && stack.tunnelKey == recorder.key
+        && !(stack.tunnel != .none && failure?.isShort(at: Int(stack.innerStart)) == true)
     case .tunnelTruncated:
       failure?.problem == .truncated && [.geneve, .vxlan, .gre].contains(failure?.layer)
     case .geneveVersion: failure?.layer == .geneve && failure?.field == .version
@@ -103,4 +105,11 @@ func disagreement(_ frame: [UInt8], _ options: ParseOptions, startsAtIP: Bool = 
 private func level(_ stack: LayerStack) -> Recorder.Level {
   .init(
     l3: Int(stack.l3), l4: Int(stack.l4), tags: Int(stack.vlanCount), network: stack.l3Kind, transport: stack.l4Kind)
+}
+
+extension WireError {
+  /// The first header at `offset` does not fit: what is inside a tunnel is too short.
+  fileprivate func isShort(at offset: Int) -> Bool {
+    problem == .truncated && field == .header && self.offset == offset
+  }
 }
