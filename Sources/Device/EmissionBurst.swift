@@ -34,6 +34,20 @@ public struct EmissionBurst: ~Copyable {
     return true
   }
 
+  /// Adds an emission of `frame` at `port` without a mark; false when there is no room.
+  ///
+  /// The record is written where it stays: one that is built elsewhere first is stored in parts and loaded whole, and
+  /// such a load waits.
+  @inlinable @inline(__always)
+  public mutating func append(_ frame: Frame, port: UInt16) -> Bool {
+    guard used < emissions.count else { return false }
+    emissions[used].frame = frame
+    emissions[used].port = port
+    emissions[used].mark = 0
+    used &+= 1
+    return true
+  }
+
   /// Adds a token whose buffer is free again; false when there is no room.
   @inlinable @inline(__always)
   public mutating func release(_ token: UInt32) -> Bool {

@@ -167,13 +167,10 @@ extension Datapath {
   /// Parses again what has changed; the reason when that is not possible.
   func refresh(_ frame: Frame, _ work: inout Work) -> DropReason? {
     guard work.isStale else { return nil }
-    do throws(ParseDrop) {
-      work.stack = try HeaderStack.parse(
-        frame.bytes.span, options: parseOptions[work.looksIntoTunnels ? 1 : 0],
-        startsAtIP: frame.steps.contains(.startsAtIP))
-    } catch {
-      return error == .runt ? .runt : .headersTooLong
-    }
+    let failed = work.stack.reparse(
+      frame.bytes.span, options: parseOptions[work.looksIntoTunnels ? 1 : 0],
+      startsAtIP: frame.steps.contains(.startsAtIP))
+    if let failed { return failed == .runt ? .runt : .headersTooLong }
     work.isStale = false
     return nil
   }

@@ -86,7 +86,7 @@ extension Datapath {
       length &+ Int(template.padded) <= 0xffff
     else { return false }
     // The record is copied before it is changed, for the same reason.
-    guard out.append(Emission(frame: frame, port: port.id)) else { return false }
+    guard out.append(frame, port: port.id) else { return false }
     countHit(hit, program, length: length)
     let bytes = frame.bytes
     let layers = stacks[index].outer
@@ -119,7 +119,7 @@ extension Datapath {
       Decapsulator.check(frame, stack, asked: program.kind, policy: policy) == nil,
       packetLength(stack.inner, end: Int(stack.outer.l3End)) <= Int(port.mtu)
     else { return false }
-    guard Decapsulator.combineECN(frame.bytes, stack), out.append(Emission(frame: frame, port: port.id)) else {
+    guard Decapsulator.combineECN(frame.bytes, stack), out.append(frame, port: port.id) else {
       return false
     }
     countHit(hit, program, length: frame.length)
