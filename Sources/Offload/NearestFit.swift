@@ -106,6 +106,10 @@ public struct NearestFit: Sendable {
       return true
     }
 
+    private var templateECN: UInt8 {
+      fit.rule.actions.lazy.compactMap { prediction.template($0)?.ecn }.first ?? 0
+    }
+
     /// Whether the same rule fits when its match pins the ECN; said as another way.
     mutating func offerPinnedECN(_ rule: Rule) {
       guard let place = rule.pattern.prefix(while: { !$0.isTunnel }).firstIndex(where: { $0.ecnField != nil }),
@@ -114,14 +118,15 @@ public struct NearestFit: Sendable {
       var pinned = rule
       let old = rule.pattern[place].uses.first { $0.field == field }
       pinned.pattern[place] = rule.pattern[place].replacing(
-        field, spec: (old?.spec ?? 0) & 0xfc, mask: (old?.mask ?? 0) | 3)
+        field, spec: (old?.spec ?? 0) & 0xfc | UInt128(templateECN), mask: (old?.mask ?? 0) | 3)
       var other = Search(prediction: prediction, budget: budget, rule: pinned)
       for _ in 0..<24 {
         guard let refusal = other.refusal else { break }
         guard refusal.reason != .ecnCopy, other.change(refusal) else { return }
       }
       guard other.refusal == nil else { return }
-      fit.alternative = "four rules that pin the ECN bits in `\(field.name)`, which keep them"
+      fit.alternative =
+        "four rules that pin the ECN bits in `\(field.name)`, each with a template of those bits, which loses nothing"
     }
   }
 }

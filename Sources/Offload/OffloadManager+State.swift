@@ -24,7 +24,7 @@ extension OffloadManager where D: ~Copyable {
   /// the device does not hand frames up with it.
   public func actionsDone(rule id: UInt32) -> Int? {
     guard let form = installed(id), !form.isWideGuard else { return nil }
-    return form.actionsOnDevice < form.rule.actions.count ? form.actionsOnDevice : nil
+    return form.actionsOnDevice == 0 || form.actionsOnDevice < form.rule.actions.count ? form.actionsOnDevice : nil
   }
 
   /// Rule id to actions done, for every rule whose frames come up half done or only found.

@@ -213,7 +213,8 @@ public struct OffloadManager<D: OffloadDevice & ~Copyable>: ~Copyable {
       lingering.removeFirst()
     }
     var left = limit
-    while needsInsertion, lingering.isEmpty, now >= waitsUntil {
+    // Each round frees what the one before made free; what is left after a few waits for the next poll.
+    for _ in 0..<4 where needsInsertion && lingering.isEmpty && now >= waitsUntil {
       guard insertAll(now: now, left: &left), mayUpgrade, left > 0 else { return }
       // What came back may have been all that kept others down to a wide guard.
       guard entries.contains(where: { $0.refusal?.reason == .shadowed && $0.installed != nil }) else { return }

@@ -150,10 +150,10 @@ extension Prediction {
     case .count: .count
     case .mark: .mark
     case .age: .age
-    case .queue, .portRepresentor: .queue
+    case .queue: .queue
     case .rss: .rss
     case .drop: .drop
-    case .portID, .representedPort: .port
+    case .portID, .representedPort, .portRepresentor: .port
     case .decTTL: .setTTL
     case .popVLAN: .popVLAN
     case .pushVLAN: .pushVLAN

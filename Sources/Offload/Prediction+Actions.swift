@@ -21,7 +21,7 @@ extension Prediction {
       }
     }
     for (index, action) in rule.actions.enumerated() where count > 0 && index >= count {
-      switch resolved(action) {
+      switch action {
       case .count, .age:
         if let refusal = actionRefusal(action, index: index, rule: rule, decapsulated: decapsulated, depth: 0) {
           return refusal
@@ -51,10 +51,10 @@ extension Prediction {
     case .count: return need(.count)
     case .mark: return need(.mark)
     case .age: return need(.age)
-    case .queue, .portRepresentor: return need(.queue)
-    case .rss: return need(.rss)
+    case .queue(let queue): return need(.queue) ?? queueRefusal([queue], index)
+    case .rss(let rss): return need(.rss) ?? queueRefusal(rss.queues, index)
     case .drop: return need(.drop)
-    case .portID, .representedPort: return need(.port)
+    case .portID, .representedPort, .portRepresentor: return need(.port)
     case .decTTL: return need(.setTTL)
     case .popVLAN: return need(.popVLAN)
     case .pushVLAN: return need(.pushVLAN)
@@ -63,7 +63,7 @@ extension Prediction {
     case .nvgreDecap: return need(.decapNVGRE)
     case .rawDecap(let number):
       switch overlay.decapsulations[number] {
-      case .none, .tunnel(.none): return Refusal(.templateMalformed, index: index, isAction: true)
+      case .none, .tunnel(.none): return Refusal(.invalid, index: index, isAction: true)
       case .ethernet: return need(.decapEthernet)
       case .tunnel(.geneve): return need(.decapGeneve)
       case .tunnel(.vxlan): return need(.decapVXLAN)
@@ -72,21 +72,22 @@ extension Prediction {
       }
     case .rawEncap(let number), .vxlanEncap(let number), .nvgreEncap(let number):
       guard let template = overlay.encapsulations[number] else {
-        return Refusal(.templateMalformed, index: index, isAction: true)
+        return Refusal(.invalid, index: index, isAction: true)
       }
       return encapsulationRefusal(template, index: index, rule: rule, decapsulated: decapsulated)
     case .jump(let group):
       if let refusal = need(.jump) { return refusal }
-      guard group < abilities.groups else {
+      if depth > 0 { return Refusal(.actionUnsupported, index: index, isAction: true) }
+      guard group < min(abilities.groups, 65_536) else {
         return Refusal(
           .groupRange, index: index, isAction: true, limit: Int(abilities.groups), wanted: Int(clamping: group))
       }
       return nil
     case .sample(_, let number):
-      if let refusal = need(.sample) { return refusal }
       guard depth == 0, let list = overlay.sampleActions[number] else {
         return Refusal(.invalid, index: index, isAction: true)
       }
+      if let refusal = need(.sample) { return refusal }
       for copy in list {
         if let refusal = actionRefusal(copy, index: index, rule: rule, decapsulated: decapsulated, depth: 1) {
           return refusal
@@ -94,13 +95,18 @@ extension Prediction {
       }
       return nil
     case .indirect(let id):
-      if let refusal = need(.indirect) { return refusal }
-      guard let inner = overlay.indirectActions[id], inner != .indirect(id: id), depth < 2 else {
-        return Refusal(.invalid, index: index, isAction: true)
-      }
+      guard let inner = overlay.indirectActions[id] else { return Refusal(.invalid, index: index, isAction: true) }
       if case .indirect = inner { return Refusal(.invalid, index: index, isAction: true) }
+      if let refusal = need(.indirect) { return refusal }
       return actionRefusal(inner, index: index, rule: rule, decapsulated: decapsulated, depth: depth)
     }
+  }
+
+  /// Queues are numbered in one byte (``Device/Frame/queue``).
+  private func queueRefusal(_ queues: [UInt16], _ index: Int) -> Refusal? {
+    if queues.isEmpty { return Refusal(.invalid, index: index, isAction: true) }
+    guard let large = queues.first(where: { $0 > 255 }) else { return nil }
+    return Refusal(.actionUnsupported, index: index, isAction: true, limit: 255, wanted: Int(large))
   }
 
   private func encapsulationRefusal(
@@ -116,14 +122,12 @@ extension Prediction {
     guard template.isSound else { return refuse(.templateMalformed) }
     guard template.kind != .none else { return nil }
     let frame = abilities.frame, policy = template.policy
-    if policy.ttl == .fixed, template.timeToLive == 0 { return refuse(.templateTTL) }
-    if let announced = template.announcedOptionWords, announced * 4 != template.optionBytes {
+    if let announced = template.announcedOptionWords, announced != 0, announced * 4 != template.optionBytes {
       return refuse(.templateOptionLength, limit: template.optionBytes / 4, wanted: announced)
     }
+    if policy.ttl == .fixed, template.timeToLive == 0 { return refuse(.templateTTL) }
     // Such a device puts the template's own bits: right where the match leaves only frames that have the same.
-    if policy.ecn == .copy, !frame.contains(.ecnCopy),
-      rule.pinnedInnerECN(decapsulated: decapsulated) != template.ecn
-    {
+    if policy.ecn == .copy, !frame.contains(.ecnCopy), rule.pinnedInnerECN(decapsulated: decapsulated) != template.ecn {
       return refuse(.ecnCopy)
     }
     if policy.dscp == .copy, !frame.contains(.dscpCopy) { return refuse(.dscpCopy) }
@@ -140,21 +144,25 @@ extension Prediction {
 }
 
 extension Rule {
-  /// The ECN bits to which the match fixes the packet that an encapsulation puts inside; nil when it does not.
+  /// The ECN bits of the packet that an encapsulation puts inside, when the match fixes them. After a decapsulation only
+  /// 0 and 3 stay what they are whatever the outer header says (RFC 6040).
   func pinnedInnerECN(decapsulated: Bool) -> UInt8? {
     let tunnel = pattern.firstIndex { $0.isTunnel } ?? pattern.count
-    let outer = pattern[..<tunnel], inner = pattern[tunnel...]
-    let pinned = (decapsulated ? inner : outer).compactMap(\.ecn).first
-    return !decapsulated || outer.contains { $0.ecn == 0 } ? pinned : nil
+    guard decapsulated else { return pattern[..<tunnel].compactMap(\.ecn).last }
+    let inner = pattern[tunnel...].compactMap(\.ecn).last
+    return inner == 0 || inner == 3 ? inner : nil
   }
 }
 
 extension Item {
-  /// The ECN value that an IP item fixes.
+  /// The ECN value that an item fixes.
   var ecn: UInt8? {
     switch self {
     case .ipv4(let item) where item.tos.mask & 3 == 3: item.tos.spec & 3
     case .ipv6(let item) where item.tc.mask & 3 == 3: item.tc.spec & 3
+    // Without IP there is nothing to copy.
+    case .eth(let item)
+    where item.type.mask == 0xffff && ![0x0800, 0x86dd, 0x8100, 0x88a8, 0x9100].contains(item.type.spec): 0
     default: nil
     }
   }

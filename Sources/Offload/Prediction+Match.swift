@@ -7,7 +7,6 @@ extension Prediction {
     var inner = false
     var tags = 0
     var options: [GeneveOptionItem] = []
-    var optionIndices: [Int] = []
     for (index, item) in pattern.enumerated() {
       if inner, item.ability != .geneveOptions, item.ability != .greKey, !abilities.match.contains(.inner) {
         return Refusal(.matchUnsupported, index: index)
@@ -20,45 +19,43 @@ extension Prediction {
       guard abilities.match.contains(item.ability) else { return Refusal(.matchUnsupported, index: index) }
       for use in item.uses {
         guard abilities.match.contains(use.field.ability) else { return Refusal(.matchUnsupported, index: index) }
+      }
+      for use in item.uses {
         if use.field.isPartial(use.mask), !abilities.match.contains(.partialMask) {
           return Refusal(.partialMask, index: index)
         }
       }
       if case .geneveOption(let option) = item {
+        if let refusal = optionRefusal(option, at: index, after: options) { return refusal }
         options.append(option)
-        optionIndices.append(index)
       }
       if item.isTunnel {
         inner = true
         tags = 0
       }
     }
-    return optionRefusal(options, at: optionIndices)
+    return nil
   }
 
-  /// The first Geneve option that is beyond the limits of one rule.
-  private func optionRefusal(_ options: [GeneveOptionItem], at indices: [Int]) -> Refusal? {
+  /// What is beyond the limits of one rule in a Geneve option that stands behind others.
+  private func optionRefusal(_ option: GeneveOptionItem, at index: Int, after: [GeneveOptionItem]) -> Refusal? {
     let limits = abilities.geneveOptions
-    if options.count > Int(limits.perRule) {
-      return Refusal(
-        .geneveOptionBudget, index: indices[Int(limits.perRule)], limit: Int(limits.perRule), wanted: options.count)
+    let words = option.maskedWords
+    if after.count >= Int(limits.perRule) {
+      return Refusal(.geneveOptionBudget, index: index, limit: Int(limits.perRule), wanted: after.count + 1)
     }
-    for (place, option) in options.enumerated() {
-      let index = indices[place]
-      let words = option.maskedWords
-      if limits.refusesZeroMask, words == 0 { return Refusal(.geneveOptionZeroMask, index: index) }
-      if limits.refusesZeroData, option.data.allSatisfy({ $0 == 0 }) {
-        return Refusal(.geneveOptionZeroData, index: index)
-      }
-      if limits.wordsPerOption != 0, words > Int(limits.wordsPerOption) {
-        return Refusal(.geneveOptionBudget, index: index, limit: Int(limits.wordsPerOption), wanted: words)
-      }
-      if limits.refusesRepeats, options[..<place].contains(where: { $0.key == option.key }) {
-        return Refusal(.geneveOptionRepeated, index: index)
-      }
-      if !abilities.match.contains(.partialMask), option.mask.contains(where: { $0 != 0 && $0 != .max }) {
-        return Refusal(.partialMask, index: index)
-      }
+    if limits.refusesRepeats, after.contains(where: { $0.key == option.key }) {
+      return Refusal(.geneveOptionRepeated, index: index)
+    }
+    if limits.refusesZeroMask, words == 0 { return Refusal(.geneveOptionZeroMask, index: index) }
+    if limits.refusesZeroData, words > 0, option.data.allSatisfy({ $0 == 0 }) {
+      return Refusal(.geneveOptionZeroData, index: index)
+    }
+    if limits.wordsPerOption != 0, words > Int(limits.wordsPerOption) {
+      return Refusal(.geneveOptionBudget, index: index, limit: Int(limits.wordsPerOption), wanted: words)
+    }
+    if !abilities.match.contains(.partialMask), option.mask.contains(where: { $0 != 0 && $0 != .max }) {
+      return Refusal(.partialMask, index: index)
     }
     return nil
   }

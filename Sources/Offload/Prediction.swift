@@ -32,7 +32,7 @@ public struct Prediction: Sendable {
 
   /// Group and priority (V6, 2).
   func placeRefusal(_ attributes: Attributes) -> Refusal? {
-    if attributes.group >= abilities.groups {
+    if attributes.group >= min(abilities.groups, 65_536) {
       return Refusal(.groupRange, limit: Int(abilities.groups), wanted: Int(attributes.group))
     }
     if attributes.priority >= abilities.priorities {
@@ -45,7 +45,7 @@ public struct Prediction: Sendable {
   static func isWellFormed(_ rule: Rule) -> Bool {
     // Places: ports 0, outer eth 1, vlan 2, L3 3, L4 4, tunnel 5, its parts 6, then inner eth 7, vlan 8, L3 9, L4 10.
     var place = 0, tags = 0
-    var tunnel: Item?
+    var tunnel: Item?, transport: Item?, isIPv6: Bool?
     for item in rule.pattern {
       var next: Int
       switch item {
@@ -68,12 +68,32 @@ public struct Prediction: Sendable {
       case .greKey:
         guard case .gre = tunnel, place == 5 else { return false }
       case .geneve, .vxlan, .gre, .nvgre:
-        guard tunnel == nil, place < 5 else { return false }
+        guard tunnel == nil, place < 5, transport == nil || item.isOverUDP && transport?.isUDP == true else {
+          return false
+        }
         tunnel = item
+        isIPv6 = nil
       default: if next <= place { return false }
       }
+      switch item {
+      case .ipv4: isIPv6 = false
+      case .ipv6: isIPv6 = true
+      case .icmp where isIPv6 == true, .icmp6 where isIPv6 == false: return false
+      default: break
+      }
+      if item.isL4 { transport = item }
       place = next
     }
     return !rule.actions.dropLast().contains { $0.isFate }
+  }
+}
+
+extension Item {
+  /// Whether it is a tunnel that runs over UDP.
+  var isOverUDP: Bool {
+    switch self {
+    case .geneve, .vxlan: true
+    default: false
+    }
   }
 }

@@ -5,12 +5,43 @@ public import Rules
 extension Encapsulation {
   /// Whether the parts are where the value says, and the bytes are those of such headers.
   var isSound: Bool {
-    guard header.count >= 14 else { return false }
-    guard kind != .none else { return l3 == 0 && l4 == 0 }
-    guard l3 >= 14, l4 >= l3 + (isIPv6 ? 40 : 20), l4 + tunnelHeaderLength <= header.count else { return false }
-    guard header[l3] >> 4 == (isIPv6 ? 6 : 4) else { return false }
-    guard isIPv6 || (Int(header[l3] & 15) * 4 == l4 - l3) else { return false }
-    return kind != .geneve || optionBytes & 3 == 0 && optionBytes <= 252
+    guard 14...416 ~= header.count else { return false }
+    var end = 14
+    while end < 22, [0x8100, 0x88a8, 0x9100].contains(word(end - 2)), end + 4 <= header.count { end += 4 }
+    guard kind != .none else { return header.count == end }
+    guard l3 == end, header.count >= l3 + (isIPv6 ? 40 : 20), word(l3 - 2) == (isIPv6 ? 0x86dd : 0x0800) else {
+      return false
+    }
+    let length = isIPv6 ? 40 : Int(header[l3] & 15) * 4
+    guard header[l3] >> 4 == (isIPv6 ? 6 : 4), length >= 20, l4 == l3 + length else { return false }
+    guard header[l3 + (isIPv6 ? 6 : 9)] == (hasUDP ? 17 : 47), l4 + tunnelHeaderLength <= header.count else {
+      return false
+    }
+    switch kind {
+    case .none: return true
+    case .geneve: return header[l4 + 8] >> 6 == 0 && isProtocol(l4 + 10) && optionsAddUp
+    case .vxlan: return header.count == l4 + 16
+    case .gre, .nvgre:
+      let flags = word(l4)
+      let parts = (flags & 0xb000).nonzeroBitCount
+      guard flags & 0x4fff == 0, header.count == l4 + 4 + parts * 4, isProtocol(l4 + 2) else { return false }
+      return kind == .gre || flags == 0x2000 && word(l4 + 2) == 0x6558
+    }
+  }
+
+  private func word(_ at: Int) -> UInt16 { UInt16(header[at]) << 8 | UInt16(header[at + 1]) }
+  private func isProtocol(_ at: Int) -> Bool { [0x6558, 0x0800, 0x86dd].contains(word(at)) }
+
+  private var optionsAddUp: Bool {
+    var offset = l4 + 16
+    while offset + 4 <= header.count { offset += 4 + Int(header[offset + 3] & 0x1f) * 4 }
+    return offset == header.count && optionBytes <= 252
+  }
+
+  /// The ECN bits of the template's IP header.
+  var ecn: UInt8 {
+    guard l3 > 0, l3 + 1 < header.count else { return 0 }
+    return isIPv6 ? header[l3 + 1] >> 4 & 3 : header[l3 + 1] & 3
   }
 
   /// UDP header and tunnel header, or GRE's fixed part.
@@ -18,8 +49,7 @@ extension Encapsulation {
     switch kind {
     case .none: 0
     case .geneve, .vxlan: 16
-    case .gre: 4
-    case .nvgre: 8
+    case .gre, .nvgre: 4
     }
   }
 
@@ -29,11 +59,6 @@ extension Encapsulation {
   var timeToLive: UInt8 {
     let offset = l3 + (isIPv6 ? 7 : 8)
     return l3 > 0 && offset < header.count ? header[offset] : 0
-  }
-  /// The template's own ECN bits; 0 when there is no IP header.
-  var ecn: UInt8 {
-    guard l3 > 0, l3 + 1 < header.count else { return 0 }
-    return isIPv6 ? header[l3 + 1] >> 4 & 3 : header[l3 + 1] & 3
   }
   /// The UDP source port; 0 lets the device choose.
   var sourcePort: UInt16 {
@@ -50,7 +75,7 @@ extension Encapsulation {
   public func repairedForDevice() -> Encapsulation {
     guard isSound, kind != .none else { return self }
     var copy = self
-    if policy.ttl == .fixed, timeToLive == 0 { copy.header[l3 + (isIPv6 ? 7 : 8)] = 64 }
+    if timeToLive == 0 { copy.header[l3 + (isIPv6 ? 7 : 8)] = 64 }
     if kind == .geneve {
       copy.header[l4 + 8] = header[l4 + 8] & 0xc0 | UInt8(truncatingIfNeeded: optionBytes / 4)
       if hasCriticalOption { copy.header[l4 + 9] |= 0x40 }

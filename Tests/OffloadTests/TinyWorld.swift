@@ -20,7 +20,15 @@ struct TinyWorld {
     }
   }
 
+  /// A rule that is well formed.
   mutating func rule() -> Rule {
+    while true {
+      let rule = anyRule()
+      if Prediction.isWellFormed(rule) { return rule }
+    }
+  }
+
+  private mutating func anyRule() -> Rule {
     var attributes = Attributes()
     attributes.group = random.oneIn(3) ? 1 : 0
     attributes.priority = UInt32.random(in: 0..<3, using: &random)
