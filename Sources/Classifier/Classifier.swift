@@ -6,13 +6,13 @@ public import Rules
 /// are made by ``makeReader()`` and run on other threads meanwhile. See the room's README for the order to read in.
 public struct Classifier: ~Copyable, @unchecked Sendable {
   // `@unchecked`: the writer is a class only so that transactions can refer to it; it never leaves this value.
-  let writer: Writer
+  let writer: Writer<Machine>
 
   /// Tables for up to `limit` rules (rules that were deleted and that a reader may still see included), 1…2^30, and
   /// `readers` queues, 1…64. Memory is taken as rules come.
   public init(limit: Int = 1 << 22, readers: Int = 8) throws(ClassifierError) {
     writer = try Writer(
-      limit: min(max(limit, 1), 1 << 30), readers: min(max(readers, 1), Epochs.mostReaders))
+      Machine(), limit: min(max(limit, 1), 1 << 30), readers: min(max(readers, 1), Epochs.mostReaders))
   }
 
   /// How many rules there are.
@@ -73,11 +73,11 @@ public struct Classifier: ~Copyable, @unchecked Sendable {
 
 /// Changes that become visible together; see ``Classifier/transaction(now:_:)``.
 public struct Transaction: ~Copyable {
-  let writer: Writer
+  let writer: Writer<Machine>
   let now: UInt64
   var undo: [Undo] = []
 
-  init(writer: Writer, now: UInt64) {
+  init(writer: Writer<Machine>, now: UInt64) {
     self.writer = writer
     self.now = now
   }

@@ -7,6 +7,7 @@
 // Each room adds its own file to this folder, and its list to this one.
 let properties: [Property] =
   memoryProperties + countingProperties + framesProperties + hotPathProperties
+  + classifierProperties
 
 let usage = """
   usage: properties list

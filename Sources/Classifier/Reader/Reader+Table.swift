@@ -96,6 +96,7 @@ extension Reader {
   @inline(__always)
   private func probe(_ table: ExactTable, _ slots: UInt64) -> UInt64 {
     var found: UInt64 = 0
+    var unknown: UInt64 = 0
     var rest = slots
     while rest != 0 {
       let slot = rest.trailingZeroBitCount
@@ -103,17 +104,32 @@ extension Reader {
       let hash = unsafe scratch[slot].hash
       let candidate = table.probe(Machine(), hash: hash)
       if candidate == ExactTable.none { continue }
-      found |= 1 &<< UInt64(slot)
-      unsafe scratch[slot].candidate = candidate
       if candidate == ExactTable.unknown {
+        unknown |= 1 &<< UInt64(slot)
         unsafe dpu_prefetch(table.bucket(table.other(table.first(hash), tag: ExactTable.tag(hash))))
       } else {
-        let row = unsafe table.row(candidate)
-        unsafe dpu_prefetch(row)
-        if table.stride > 64 { unsafe dpu_prefetch(row + 64) }
+        found |= 1 &<< UInt64(slot)
+        ask(table, candidate, slot)
       }
     }
+    while unknown != 0 {
+      let slot = unknown.trailingZeroBitCount
+      unknown &= unknown &- 1
+      let candidate = unsafe table.probeOther(Machine(), hash: scratch[slot].hash)
+      if candidate == ExactTable.none { continue }
+      found |= 1 &<< UInt64(slot)
+      ask(table, candidate, slot)
+    }
     return found
+  }
+
+  /// Notes a slot's candidate and asks for its row.
+  @inline(__always)
+  private func ask(_ table: ExactTable, _ candidate: UInt32, _ slot: Int) {
+    unsafe scratch[slot].candidate = candidate
+    let row = unsafe table.row(candidate)
+    unsafe dpu_prefetch(row)
+    if table.stride > 64 { unsafe dpu_prefetch(row + 64) }
   }
 
   @inline(__always)

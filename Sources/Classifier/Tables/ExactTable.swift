@@ -183,15 +183,26 @@ extension ExactTable {
     return unsafe shared.acquire32(home + Bucket.overflow) == 0 ? Self.none : Self.unknown
   }
 
+  /// The second look, for a hash that ``probe(_:hash:)`` said ``unknown`` of: a row of the second bucket whose tag is
+  /// right, or ``none`` when there surely is none.
+  @inlinable @inline(__always)
+  func probeOther<W: SharedWords>(_ shared: W, hash: UInt64) -> UInt32 {
+    let tag = Self.tag(hash)
+    let second = unsafe bucket(other(first(hash), tag: tag))
+    let hits = unsafe shared.match(second, tag: tag)
+    if hits == 0 { return Self.none }
+    return unsafe shared.acquire32(second + Bucket.references + hits.trailingZeroBitCount &* 4) & ~Self.displaced
+  }
+
   /// The best row for `key` (`count` masked words with this `hash`) at `version`, or nil. `candidate` is what
-  /// ``probe(_:hash:)`` said, and not ``none``.
+  /// ``probe(_:hash:)`` or ``probeOther(_:hash:)`` said, and a row.
   @inlinable @inline(__always)
   func resolve<W: SharedWords>(
     _ shared: W, candidate: UInt32, key: UnsafePointer<UInt64>, hash: UInt64, version: UInt32, count: Int,
     accept: (UnsafeMutableRawPointer) -> Bool
   ) -> UnsafeMutableRawPointer? {
     var head = candidate
-    if candidate == Self.unknown || !(unsafe equal(row(candidate), key, count: count)) {
+    if !(unsafe equal(row(candidate), key, count: count)) {
       head = unsafe search(shared, key: key, hash: hash)
       if head == Self.none { return nil }
     }

@@ -32,11 +32,11 @@ extension Writer {
     if let old = try table.reserve(words, count) { outgrown(old) }
     if table.expect(priority: template.priority, meta: template.meta, count: count) { viewIsStale = true }
     table.rows += count
-    var block = Block()
+    var block = BatchBlock()
     var done = 0
     do {
       while done < count {
-        let size = min(Block.size, count - done)
+        let size = min(BatchBlock.size, count - done)
         try write(&block, table, template, from: done, size: size, fill)
         for index in 0..<size {
           try link(&block, index, table, subtable, template, now: now, &undo)
@@ -50,19 +50,8 @@ extension Writer {
     }
   }
 
-  /// Rows that are written and not linked yet.
-  struct Block {
-    static let size = 32
-    var rows = InlineArray<32, UInt32>(repeating: 0)
-    var hashes = InlineArray<32, UInt64>(repeating: 0)
-    var ids = InlineArray<32, UInt32>(repeating: 0)
-    /// Rows from here on are the arena's again when something fails.
-    var linked = 0
-    var written = 0
-  }
-
   private func write(
-    _ block: inout Block, _ table: Subtable, _ template: RuleTemplate, from: Int, size: Int,
+    _ block: inout BatchBlock, _ table: Subtable, _ template: RuleTemplate, from: Int, size: Int,
     _ fill: (Int, inout BatchRule) -> Void
   ) throws(ClassifierError) {
     let readable = table.table
@@ -90,12 +79,13 @@ extension Writer {
     }
   }
 
-  private func giveBack(_ block: Block, _ table: Subtable) {
+  private func giveBack(_ block: BatchBlock, _ table: Subtable) {
     for index in block.linked..<block.written { table.arena.give(block.rows[index]) }
   }
 
   private func link(
-    _ block: inout Block, _ index: Int, _ table: Subtable, _ subtable: UInt32, _ template: RuleTemplate, now: UInt64,
+    _ block: inout BatchBlock, _ index: Int, _ table: Subtable, _ subtable: UInt32, _ template: RuleTemplate,
+    now: UInt64,
     _ undo: inout [Undo]
   ) throws(ClassifierError) {
     let id = block.ids[index]
@@ -107,7 +97,7 @@ extension Writer {
         throw .duplicateID(id)
       }
       unsafe table.table.row(row).storeBytes(of: rule, toByteOffset: ExactTable.Row.rule, as: UInt32.self)
-      var record = Record(id: id, row: row + 1, subtable: subtable, timeout: template.timeout)
+      var record = RuleRecord(id: id, row: row + 1, subtable: subtable, timeout: template.timeout)
       if template.timeout != 0 { record.watch = ages.watch(rule, timeout: template.timeout, now: now) }
       records[Int(rule)] = record
       unsafe words.release32(shared.idBase + Int(rule) * 4, id)

@@ -4,7 +4,7 @@ import Rules
 enum Undo {
   case added(rule: UInt32)
   case deleted(rule: UInt32)
-  case replaced(rule: UInt32, old: Writer.Record)
+  case replaced(rule: UInt32, old: RuleRecord)
 }
 
 extension Writer {
@@ -15,7 +15,7 @@ extension Writer {
     let match = try compile(rule)
     let index = try takeIndex()
     records[Int(index)].id = id
-    var record = Record(id: id, row: 0, subtable: 0, timeout: Self.timeout(rule))
+    var record = RuleRecord(id: id, row: 0, subtable: 0, timeout: Self.timeout(rule))
     do {
       try makeRow(of: rule, match, index, payload, &record)
     } catch {
@@ -35,10 +35,10 @@ extension Writer {
     guard let index = ids[id] else { throw .unknownID(id) }
     let match = try compile(rule)
     let old = records[Int(index)]
-    var record = Record(id: id, row: 0, subtable: 0, timeout: Self.timeout(rule))
+    var record = RuleRecord(id: id, row: 0, subtable: 0, timeout: Self.timeout(rule))
     try makeRow(of: rule, match, index, payload, &record)
     kill(row: old.row, subtable: old.subtable, at: next32)
-    dying.append(Dead(row: old.row, subtable: old.subtable, rule: Dead.none))
+    dying.append(DeadRow(row: old.row, subtable: old.subtable, rule: DeadRow.none))
     record.watch =
       record.timeout == old.timeout ? old.watch : ages.watch(index, timeout: record.timeout, now: now)
     records[Int(index)] = record
@@ -49,7 +49,7 @@ extension Writer {
     guard let index = ids[id] else { throw .unknownID(id) }
     let record = records[Int(index)]
     kill(row: record.row, subtable: record.subtable, at: next32)
-    dying.append(Dead(row: record.row, subtable: record.subtable, rule: index))
+    dying.append(DeadRow(row: record.row, subtable: record.subtable, rule: index))
     ids.remove(id)
     undo.append(.deleted(rule: index))
   }
@@ -70,7 +70,7 @@ extension Writer {
   }
 
   private func makeRow(
-    of rule: Rule, _ match: CompiledMatch, _ index: UInt32, _ payload: UInt32, _ record: inout Record
+    of rule: Rule, _ match: CompiledMatch, _ index: UInt32, _ payload: UInt32, _ record: inout RuleRecord
   ) throws(ClassifierError) {
     guard !match.neverMatches else { return }
     record.subtable = try findSubtable(group: rule.attributes.group, match: match)
@@ -85,13 +85,18 @@ extension Writer {
 
   /// Shows the transaction to readers that enter from now on.
   func commit(now: UInt64) {
+    show()
+    reclaim()
+  }
+
+  /// Shows the transaction, and takes nothing apart yet.
+  func show() {
     let next = nextVersion
     publish(next)
     if !dying.isEmpty {
       linked.append(Waiting(version: next, rows: dying, memory: []))
       dying = []
     }
-    reclaim()
   }
 
   /// Takes back what the transaction did; readers have seen nothing of it.
@@ -103,7 +108,7 @@ extension Writer {
       case .added(let rule):
         let record = records[Int(rule)]
         kill(row: record.row, subtable: record.subtable, at: version)
-        dying.append(Dead(row: record.row, subtable: record.subtable, rule: rule))
+        dying.append(DeadRow(row: record.row, subtable: record.subtable, rule: rule))
         ids.remove(record.id)
       case .deleted(let rule):
         let record = records[Int(rule)]
@@ -112,7 +117,7 @@ extension Writer {
       case .replaced(let rule, let old):
         let record = records[Int(rule)]
         kill(row: record.row, subtable: record.subtable, at: version)
-        dying.append(Dead(row: record.row, subtable: record.subtable, rule: Dead.none))
+        dying.append(DeadRow(row: record.row, subtable: record.subtable, rule: DeadRow.none))
         kill(row: old.row, subtable: old.subtable, at: 0)
         records[Int(rule)] = old
       }

@@ -3,13 +3,16 @@ extension Writer {
   /// readers of that moment are gone too, the memory. Never waits.
   func reclaim() {
     // Twice: when nobody is inside, what the first round unlinks is freed by the second.
-    for _ in 0..<2 {
-      let oldest = shared.epochs.oldest(words, readers: readerCount, now: version)
-      freeUnlinked(oldest)
-      guard unlinkDead(oldest) else { break }
-    }
+    if reclaimRound() { _ = reclaimRound() }
     statistics.waitingRows = linked.reduce(0) { $0 + $1.rows.count } + unlinked.reduce(0) { $0 + $1.rows.count }
     statistics.mostWaitingRows = max(statistics.mostWaitingRows, statistics.waitingRows)
+  }
+
+  /// Looks once at where the readers are, and does what that allows. True when there may be more to do.
+  func reclaimRound() -> Bool {
+    let oldest = shared.epochs.oldest(words, readers: readerCount, now: version)
+    freeUnlinked(oldest)
+    return unlinkDead(oldest)
   }
 
   private func unlinkDead(_ oldest: UInt64) -> Bool {
@@ -36,8 +39,8 @@ extension Writer {
     }
   }
 
-  private func free(_ dead: Dead) {
-    if onRetired != nil || dead.rule != Dead.none { retire(dead) }
+  private func free(_ dead: DeadRow) {
+    if onRetired != nil || dead.rule != DeadRow.none { retire(dead) }
     guard dead.row != 0, let table = subtable(dead.subtable) else { return }
     let row = unsafe table.arena.row(dead.row - 1)
     if table.key.hasResidual {
@@ -60,13 +63,13 @@ extension Writer {
     replaced.append(table)
   }
 
-  private func retire(_ dead: Dead) {
+  private func retire(_ dead: DeadRow) {
     var payload: UInt32 = 0
     if dead.row != 0, let table = subtable(dead.subtable) {
       let row = unsafe table.arena.row(dead.row - 1)
       payload = unsafe row.load(fromByteOffset: ExactTable.Row.payload, as: UInt32.self)
     }
-    if dead.rule == Dead.none {
+    if dead.rule == DeadRow.none {
       onRetired?(RetiredRule(id: nil, payload: payload, count: RuleCount()))
     } else {
       let record = records[Int(dead.rule)]

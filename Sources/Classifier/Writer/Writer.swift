@@ -1,41 +1,15 @@
 import Rules
 
 /// The writer's side of the tables: what it knows of each rule, and what waits until no reader can see it.
-final class Writer {
-  /// A rule by its dense index.
-  struct Record {
-    var id: UInt32
-    /// Row plus one; 0 for a rule that matches nothing.
-    var row: UInt32
-    var subtable: UInt32
-    /// Seconds without a hit after which the rule has aged; 0 for never.
-    var timeout: UInt32
-    /// The watch of the rule's age timer that counts; 0 for none.
-    var watch: UInt32 = 0
-  }
-
-  /// A row that is dead to every coming reader.
-  struct Dead {
-    var row: UInt32
-    var subtable: UInt32
-    /// The rule index that goes with it, or `none` when the rule lives on in another row.
-    var rule: UInt32
-    static let none = UInt32.max
-  }
-
-  /// Things that may be taken apart once no reader is older than `version`.
-  struct Waiting {
-    var version: UInt64
-    var rows: [Dead]
-    var memory: [AnyObject]
-  }
-
+///
+/// Generic over the access to shared words, so that the model steps through this very code.
+final class Writer<Words: SharedWords> {
   let shared: SharedState
-  let words = Machine()
+  let words: Words
   /// The version that readers see.
   var version: UInt64 = 1
   var ids = IDMap()
-  var records: [Record] = []
+  var records: [RuleRecord] = []
   var freeIndices: [UInt32] = []
   var arenas: [Int: RowArena] = [:]
   var subtables: [Subtable?] = []
@@ -52,8 +26,8 @@ final class Writer {
   var linked: [Waiting] = []
   /// Rows and memory that nobody can find any more, oldest first.
   var unlinked: [Waiting] = []
-  /// Dead rows of the transaction that runs.
-  var dying: [Dead] = []
+  /// DeadRow rows of the transaction that runs.
+  var dying: [DeadRow] = []
   /// Memory replaced in the transaction that runs.
   var replaced: [AnyObject] = []
   var ages = AgeQueue()
@@ -62,7 +36,8 @@ final class Writer {
   /// Called with what no reader can hit any more, when the owner wants to know.
   var onRetired: ((RetiredRule) -> Void)?
 
-  init(limit: Int, readers: Int) throws(ClassifierError) {
+  init(_ words: Words, limit: Int, readers: Int) throws(ClassifierError) {
+    self.words = words
     shared = try SharedState(limit: limit, readers: readers)
     view = ViewMemory(groups: [], slots: OptionSlots())
     unsafe words.order64(shared.viewPlace, UInt64(UInt(bitPattern: view.view)))
@@ -111,7 +86,7 @@ final class Writer {
   func takeIndex() throws(ClassifierError) -> UInt32 {
     if let index = freeIndices.popLast() { return index }
     guard records.count < shared.limit else { throw .full(limit: shared.limit) }
-    records.append(Record(id: 0, row: 0, subtable: 0, timeout: 0))
+    records.append(RuleRecord(id: 0, row: 0, subtable: 0, timeout: 0))
     return UInt32(records.count - 1)
   }
 
