@@ -11,6 +11,8 @@ package struct ClassifierModel {
     package var runs = 0
     /// Different states.
     package var states = 0
+    /// Whether there was nothing left to explore.
+    package var isComplete = false
     /// The first run that went wrong, in words.
     package var failure: String?
   }
@@ -57,6 +59,7 @@ package struct ClassifierModel {
       report.runs += 1
     }
     report.states = seen.count
+    report.isComplete = ways.isEmpty
     return report
   }
 
