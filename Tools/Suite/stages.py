@@ -140,6 +140,7 @@ ALL = [
     Stage("verify", "device and software agree on random frames, every profile in turn, with the fixed seed", verify),
     Stage("fresh-verify", "the same with this run's fresh seed, fewer frames", fresh_verify),
     Stage("debts", "the same with frames that owe checksums and segmentation", debts_verify),
+    Stage("fuzz", "libFuzzer over the parsers, from the kept corpus, for ten seconds", fuzz),
     Stage("demo", "the demo's outputs are the software path's", demo),
     Stage("bench", "every benchmark runs", benchmarks),
 ]
