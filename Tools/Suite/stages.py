@@ -98,15 +98,15 @@ def oracles(context):
 
 
 def verify(context):
-    return context.run([context.product("dpuctl"), "verify", "--frames", "300000", "--seed", str(context.seed), "--quiet"])
+    return context.run([context.product("dpuctl"), "verify", "--frames", "1000000", "--seed", str(context.seed), "--quiet"])
 
 
 def fresh_verify(context):
-    return context.run([context.product("dpuctl"), "verify", "--frames", "60000", "--seed", str(context.fresh), "--quiet"])
+    return context.run([context.product("dpuctl"), "verify", "--frames", "100000", "--seed", str(context.fresh), "--quiet"])
 
 
 def debts_verify(context):
-    return context.run([context.product("dpuctl"), "verify", "--frames", "40000", "--owed", "csum,tso", "--seed",
+    return context.run([context.product("dpuctl"), "verify", "--frames", "100000", "--owed", "csum,tso", "--seed",
                         str(context.seed), "--quiet"])
 
 
@@ -137,7 +137,7 @@ ALL = [
     Stage("properties", "the property programs, with the fixed seed", properties),
     Stage("fresh", "a tenth of the property programs, with this run's fresh seed", fresh_properties),
     Stage("oracles", "scapy and tshark agree with Wire", oracles),
-    Stage("verify", "device and software agree on random frames, every profile in turn, with the fixed seed", verify),
+    Stage("verify", "device and software agree on a million random frames, every profile in turn, with the fixed seed", verify),
     Stage("fresh-verify", "the same with this run's fresh seed, fewer frames", fresh_verify),
     Stage("debts", "the same with frames that owe checksums and segmentation", debts_verify),
     Stage("fuzz", "libFuzzer over the parsers, from the kept corpus, for ten seconds", fuzz),
