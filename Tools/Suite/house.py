@@ -36,8 +36,8 @@ SYSTEM = {
     "Control": {"Foundation", "FoundationEssentials", "Glibc", "Musl", "Yams"},
     "dpuctl": {"Foundation", "FoundationEssentials", "Glibc", "Musl", "ArgumentParser"},
     "dpud": {"Foundation", "FoundationEssentials", "Glibc", "Musl", "ArgumentParser"},
-    "properties": {"Foundation", "Glibc", "Musl", "Synchronization"},
-    "benchmarks": {"Foundation", "Glibc", "Musl", "Synchronization"},
+    "properties": {"Dispatch", "Foundation", "Glibc", "Musl", "Synchronization"},
+    "benchmarks": {"Dispatch", "Foundation", "Glibc", "Musl", "Synchronization"},
 }
 TESTS_SYSTEM = {"Foundation", "Glibc", "Musl", "Synchronization", "Testing"}
 
