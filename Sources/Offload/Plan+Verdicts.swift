@@ -150,10 +150,10 @@ extension Prediction {
     case .count: .count
     case .mark: .mark
     case .age: .age
-    case .queue: .queue
+    case .queue, .portRepresentor: .queue
     case .rss: .rss
     case .drop: .drop
-    case .portID, .representedPort, .portRepresentor: .port
+    case .portID, .representedPort: .port
     case .decTTL: .setTTL
     case .popVLAN: .popVLAN
     case .pushVLAN: .pushVLAN

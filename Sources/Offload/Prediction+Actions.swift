@@ -4,26 +4,31 @@ import Rules
 extension Prediction {
   /// The first of `count` actions that the device does not do (V6, 4 to 6).
   func actionsRefusal(_ rule: Rule, count: Int) -> Refusal? {
-    var decapsulated = false
+    var pin = rule.pinnedECN
     var touched = false
     for (index, action) in rule.actions.prefix(count).enumerated() {
-      if let refusal = actionRefusal(action, index: index, rule: rule, decapsulated: decapsulated, depth: 0) {
+      if let refusal = actionRefusal(action, index: index, pin: pin.outer, depth: 0) {
         return refusal
       }
       switch resolved(action) {
+      case .rawDecap(let number) where overlay.decapsulations[number] == .ethernet: touched = true
       case .rawDecap, .vxlanDecap, .nvgreDecap:
-        decapsulated = true
+        // Only an outer 0 leaves the inner bits as they were matched (RFC 6040).
+        pin = (pin.outer == 0 ? pin.inner : nil, nil)
         touched = true
-      case .rawEncap, .vxlanEncap, .nvgreEncap, .set, .decTTL, .popVLAN, .pushVLAN: touched = true
+      case .rawEncap, .vxlanEncap, .nvgreEncap:
+        pin.outer = nil
+        touched = true
+      case .set, .decTTL, .popVLAN, .pushVLAN: touched = true
       case .jump where touched && !abilities.frame.contains(.resumePoint):
         return Refusal(.noResumePoint, index: index, isAction: true)
       default: break
       }
     }
     for (index, action) in rule.actions.enumerated() where count > 0 && index >= count {
-      switch action {
+      switch resolved(action) {
       case .count, .age:
-        if let refusal = actionRefusal(action, index: index, rule: rule, decapsulated: decapsulated, depth: 0) {
+        if let refusal = actionRefusal(action, index: index, pin: pin.outer, depth: 0) {
           return refusal
         }
       default: break
@@ -42,7 +47,7 @@ extension Prediction {
   }
 
   private func actionRefusal(
-    _ action: Action, index: Int, rule: Rule, decapsulated: Bool, depth: Int
+    _ action: Action, index: Int, pin: UInt8?, depth: Int
   ) -> Refusal? {
     func need(_ ability: ActionAbilities) -> Refusal? {
       abilities.actions.contains(ability) ? nil : Refusal(.actionUnsupported, index: index, isAction: true)
@@ -54,7 +59,8 @@ extension Prediction {
     case .queue(let queue): return need(.queue) ?? queueRefusal([queue], index)
     case .rss(let rss): return need(.rss) ?? queueRefusal(rss.queues, index)
     case .drop: return need(.drop)
-    case .portID, .representedPort, .portRepresentor: return need(.port)
+    case .portRepresentor: return need(.queue)
+    case .portID, .representedPort: return need(.port)
     case .decTTL: return need(.setTTL)
     case .popVLAN: return need(.popVLAN)
     case .pushVLAN: return need(.pushVLAN)
@@ -74,7 +80,7 @@ extension Prediction {
       guard let template = overlay.encapsulations[number] else {
         return Refusal(.invalid, index: index, isAction: true)
       }
-      return encapsulationRefusal(template, index: index, rule: rule, decapsulated: decapsulated)
+      return encapsulationRefusal(template, index: index, pin: pin)
     case .jump(let group):
       if let refusal = need(.jump) { return refusal }
       if depth > 0 { return Refusal(.actionUnsupported, index: index, isAction: true) }
@@ -89,7 +95,7 @@ extension Prediction {
       }
       if let refusal = need(.sample) { return refusal }
       for copy in list {
-        if let refusal = actionRefusal(copy, index: index, rule: rule, decapsulated: decapsulated, depth: 1) {
+        if let refusal = actionRefusal(copy, index: index, pin: pin, depth: 1) {
           return refusal
         }
       }
@@ -98,7 +104,7 @@ extension Prediction {
       guard let inner = overlay.indirectActions[id] else { return Refusal(.invalid, index: index, isAction: true) }
       if case .indirect = inner { return Refusal(.invalid, index: index, isAction: true) }
       if let refusal = need(.indirect) { return refusal }
-      return actionRefusal(inner, index: index, rule: rule, decapsulated: decapsulated, depth: depth)
+      return actionRefusal(inner, index: index, pin: pin, depth: depth)
     }
   }
 
@@ -110,7 +116,7 @@ extension Prediction {
   }
 
   private func encapsulationRefusal(
-    _ template: Encapsulation, index: Int, rule: Rule, decapsulated: Bool
+    _ template: Encapsulation, index: Int, pin: UInt8?
   ) -> Refusal? {
     func refuse(_ reason: RefusalReason, limit: Int = -1, wanted: Int = -1) -> Refusal {
       Refusal(reason, index: index, isAction: true, limit: limit, wanted: wanted)
@@ -127,7 +133,7 @@ extension Prediction {
     }
     if policy.ttl == .fixed, template.timeToLive == 0 { return refuse(.templateTTL) }
     // Such a device puts the template's own bits: right where the match leaves only frames that have the same.
-    if policy.ecn == .copy, !frame.contains(.ecnCopy), rule.pinnedInnerECN(decapsulated: decapsulated) != template.ecn {
+    if policy.ecn == .copy, !frame.contains(.ecnCopy), pin != template.ecn {
       return refuse(.ecnCopy)
     }
     if policy.dscp == .copy, !frame.contains(.dscpCopy) { return refuse(.dscpCopy) }
@@ -144,13 +150,10 @@ extension Prediction {
 }
 
 extension Rule {
-  /// The ECN bits of the packet that an encapsulation puts inside, when the match fixes them. After a decapsulation only
-  /// 0 and 3 stay what they are whatever the outer header says (RFC 6040).
-  func pinnedInnerECN(decapsulated: Bool) -> UInt8? {
+  /// The ECN bits that the match fixes, of the outer (or only) packet and of the inner one.
+  var pinnedECN: (outer: UInt8?, inner: UInt8?) {
     let tunnel = pattern.firstIndex { $0.isTunnel } ?? pattern.count
-    guard decapsulated else { return pattern[..<tunnel].compactMap(\.ecn).last }
-    let inner = pattern[tunnel...].compactMap(\.ecn).last
-    return inner == 0 || inner == 3 ? inner : nil
+    return (pattern[..<tunnel].compactMap(\.ecn).last, pattern[tunnel...].compactMap(\.ecn).last)
   }
 }
 
@@ -160,9 +163,6 @@ extension Item {
     switch self {
     case .ipv4(let item) where item.tos.mask & 3 == 3: item.tos.spec & 3
     case .ipv6(let item) where item.tc.mask & 3 == 3: item.tc.spec & 3
-    // Without IP there is nothing to copy.
-    case .eth(let item)
-    where item.type.mask == 0xffff && ![0x0800, 0x86dd, 0x8100, 0x88a8, 0x9100].contains(item.type.spec): 0
     default: nil
     }
   }

@@ -6,7 +6,7 @@ extension Prediction {
   func matchRefusal(_ pattern: [Item]) -> Refusal? {
     var inner = false
     var tags = 0
-    var options: [GeneveOptionItem] = []
+    var options: [(option: GeneveOptionItem, index: Int)] = []
     for (index, item) in pattern.enumerated() {
       if inner, item.ability != .geneveOptions, item.ability != .greKey, !abilities.match.contains(.inner) {
         return Refusal(.matchUnsupported, index: index)
@@ -26,36 +26,38 @@ extension Prediction {
         }
       }
       if case .geneveOption(let option) = item {
-        if let refusal = optionRefusal(option, at: index, after: options) { return refusal }
-        options.append(option)
+        options.append((option, index))
       }
       if item.isTunnel {
         inner = true
         tags = 0
       }
     }
-    return nil
+    return optionRefusal(options)
   }
 
-  /// What is beyond the limits of one rule in a Geneve option that stands behind others.
-  private func optionRefusal(_ option: GeneveOptionItem, at index: Int, after: [GeneveOptionItem]) -> Refusal? {
+  /// The first Geneve option that is beyond the limits of one rule.
+  private func optionRefusal(_ options: [(option: GeneveOptionItem, index: Int)]) -> Refusal? {
     let limits = abilities.geneveOptions
-    let words = option.maskedWords
-    if after.count >= Int(limits.perRule) {
-      return Refusal(.geneveOptionBudget, index: index, limit: Int(limits.perRule), wanted: after.count + 1)
+    let most = Int(limits.perRule)
+    if options.count > most {
+      return Refusal(.geneveOptionBudget, index: options[most].index, limit: most, wanted: options.count)
     }
-    if limits.refusesRepeats, after.contains(where: { $0.key == option.key }) {
-      return Refusal(.geneveOptionRepeated, index: index)
-    }
-    if limits.refusesZeroMask, words == 0 { return Refusal(.geneveOptionZeroMask, index: index) }
-    if limits.refusesZeroData, words > 0, option.data.allSatisfy({ $0 == 0 }) {
-      return Refusal(.geneveOptionZeroData, index: index)
-    }
-    if limits.wordsPerOption != 0, words > Int(limits.wordsPerOption) {
-      return Refusal(.geneveOptionBudget, index: index, limit: Int(limits.wordsPerOption), wanted: words)
-    }
-    if !abilities.match.contains(.partialMask), option.mask.contains(where: { $0 != 0 && $0 != .max }) {
-      return Refusal(.partialMask, index: index)
+    for (place, (option, index)) in options.enumerated() {
+      let words = option.maskedWords
+      if limits.refusesZeroMask, words == 0 { return Refusal(.geneveOptionZeroMask, index: index) }
+      if limits.refusesZeroData, option.data.allSatisfy({ $0 == 0 }) {
+        return Refusal(.geneveOptionZeroData, index: index)
+      }
+      if limits.wordsPerOption != 0, words > Int(limits.wordsPerOption) {
+        return Refusal(.geneveOptionBudget, index: index, limit: Int(limits.wordsPerOption), wanted: words)
+      }
+      if limits.refusesRepeats, options[..<place].contains(where: { $0.option.key == option.key }) {
+        return Refusal(.geneveOptionRepeated, index: index)
+      }
+      if !abilities.match.contains(.partialMask), option.mask.contains(where: { $0 != 0 && $0 != .max }) {
+        return Refusal(.partialMask, index: index)
+      }
     }
     return nil
   }

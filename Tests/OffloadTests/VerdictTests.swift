@@ -183,12 +183,10 @@ struct VerdictTests {
     #expect(place([zero], RefusalCase.encapsulates) == .hardware)
     #expect(place([other], RefusalCase.encapsulates) != .hardware, "the template's bits are 0")
     #expect(place([ipv4()], RefusalCase.encapsulates) != .hardware)
-    var arp = EthItem()
-    arp.type = Field(0x0806)
-    #expect(place([.eth(arp)], RefusalCase.encapsulates) == .hardware, "without IP there is nothing to copy")
     let again: [Action] = [.rawDecap(index: 0), .rawEncap(index: 0), .drop]
     #expect(place([zero, .geneve(GeneveItem()), ipv4()], again) != .hardware)
-    #expect(place([ipv4(), .geneve(GeneveItem()), zero], again) == .hardware)
+    #expect(place([ipv4(), .geneve(GeneveItem()), zero], again) != .hardware)
+    #expect(place([zero, .geneve(GeneveItem()), zero], again) == .hardware)
   }
 
   @Test("A template with TTL 0 and no option length is repaired before the device sees it")
