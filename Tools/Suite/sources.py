@@ -106,7 +106,7 @@ def check_promises(specification, files, texts):
         quoted = re.findall(r'"([^"]+)"', held)
         rest = re.sub(r'"[^"]+"', "", held)
         words = re.findall(r"\b\w+Tests\b", rest) + re.findall(r"(?<![\w/])(?:\w+Tests)?\.([a-z]\w+)(?=`)", rest)
-        paths = [path.rstrip(".,;") for path in re.findall(r"(?:Sources|Tests|Tools|DeviceProfiles|Firmware)/[\w./+-]+", rest)]
+        paths = [path.rstrip(".,;") for path in re.findall(r"(?<![\w/])(?:Sources|Tests|Tools|DeviceProfiles|Firmware)/[\w./+-]+", rest)]
         programs = re.findall(r"`?(?:properties|Tools/bench|benchmarks|dpuctl) [\w-]+`?", rest)
         for name in quoted:
             start = name.rstrip("….").strip()
