@@ -1,5 +1,5 @@
-import Device
-import Rules
+public import Device
+public import Rules
 
 extension Action {
   /// The action as the grammar writes it, with its index where it has one.
@@ -31,7 +31,7 @@ extension Action {
   }
 
   /// The step of a frame's way that the action belongs to.
-  var step: RuleStep {
+  public var step: RuleStep {
     switch self {
     case .count, .mark, .age, .indirect: .match
     case .rawDecap, .vxlanDecap, .nvgreDecap: .decapsulate

@@ -92,8 +92,8 @@ struct EngineTests {
         }
       }
       found += device.distrusts.count
-      // A rule has at most three steps that change a frame, each found within N answers.
-      #expect(wrong.values.allSatisfy { $0 <= 12 }, "\(wrong)")
+      // A rule has at most three steps that change a frame, and so has the one before it; each is found within N.
+      #expect(wrong.values.allSatisfy { $0 <= 24 }, "\(wrong) \(device.distrusts)")
     }
     #expect(found > 0)
   }

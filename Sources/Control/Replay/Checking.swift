@@ -8,6 +8,8 @@ final class Checking {
   struct Wrong {
     var rule: UInt32
     var step: RuleStep
+    /// The rule has such a step; else a rule before it on the frame's way did it.
+    var isOwnStep: Bool
     var framesExposed: UInt64
   }
 
@@ -34,7 +36,9 @@ final class Checking {
     comparator.compare(
       frame: 0, device: results, software: twin.process(bytes, port: port, now: now), wellFormed: false)
     guard let exposed = checker.note(rule: answer.rule, agreed: comparator.count == before) else { return nil }
-    return Wrong(rule: answer.rule, step: step(of: answer), framesExposed: exposed)
+    let step = step(of: answer)
+    let isOwn = step == .match || rules[answer.rule]?.actions.contains { $0.step == step } ?? false
+    return Wrong(rule: answer.rule, step: step, isOwnStep: isOwn, framesExposed: exposed)
   }
 
   /// The step to take away: the first header change the device made; without one, the match.

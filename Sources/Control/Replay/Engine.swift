@@ -87,7 +87,8 @@ public final class Engine {
     software.finish(frame.token)
     hardware.poll(now: now)
     if let checking, let wrong = checking.check(results, bytes, port: port, now: now) {
-      hardware.distrust(wrong.rule, step: wrong.step, framesExposed: wrong.framesExposed, now: now)
+      hardware.distrust(
+        wrong.rule, step: wrong.step, isOwnStep: wrong.isOwnStep, framesExposed: wrong.framesExposed, now: now)
     }
     return results
   }
@@ -124,6 +125,8 @@ public final class Engine {
     (hardware?.place(of: rule) ?? .software, hardware?.refusal(of: rule))
   }
 
+  /// The device has not yet been given all that the plan has for it.
+  public var isBehindPlan: Bool { hardware?.isBusy ?? false }
   /// Resets of the device that were met.
   public var resets: Int { hardware?.resets ?? 0 }
   /// What was taken from the device because its answers were wrong.

@@ -26,6 +26,8 @@ final class HardwareSide {
   var carries: Owed { manager.device.abilities.frame.carries }
   /// What was taken from the device because it was wrong.
   var distrusts: [Distrust] { manager.distrusts }
+  /// Something waits to be inserted or removed.
+  var isBusy: Bool { manager.isBusy }
   /// Resets that were met.
   var resets: Int { manager.resets }
   /// Where a rule is carried out now.
@@ -47,12 +49,13 @@ final class HardwareSide {
 
   /// A frame from outside. `emit` sees what comes of it, and bytes that are valid during the call alone.
   func receive(_ frame: Frame, now: UInt64, emit: (Emission) -> Void) {
-    var isBypassed = true
+    // A frame that the device counted and software did not: bypassed, or handed up half done.
+    var isCounted = false
     manager.device.receive(frame, port: frame.inPort, now: now) { emission in
-      if emission.frame.outcome == .up { isBypassed = false }
+      if emission.frame.outcome != .up || emission.frame.steps.contains(.match) { isCounted = true }
       emit(emission)
     }
-    if isBypassed { manager.noteBypassed(frames: 1, now: now) }
+    if isCounted { manager.noteBypassed(frames: 1, now: now) }
   }
 
   /// A frame from software whose debts the device pays.
@@ -60,9 +63,10 @@ final class HardwareSide {
     manager.device.transmit(frame, port: port, now: now, emit: emit)
   }
 
-  /// Takes a step of a rule from the device.
-  func distrust(_ rule: UInt32, step: RuleStep, framesExposed: UInt64, now: UInt64) {
+  /// Takes a step of a rule from the device; of every rule when it was done by one before `rule` on the frame's way.
+  func distrust(_ rule: UInt32, step: RuleStep, isOwnStep: Bool, framesExposed: UInt64, now: UInt64) {
     manager.distrust(rule, step: step, framesExposed: framesExposed, now: now)
+    if !isOwnStep { manager.distrustEverywhere(step, now: now) }
     for move in manager.takeMoves() { tell(move.id) }
     tell(rule)
   }

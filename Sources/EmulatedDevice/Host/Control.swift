@@ -101,7 +101,9 @@ extension EmulatedDevice {
     var latency = abilities.insertionLatency
     if model.faults.slowInsertion.strikes(&model.faults.chance) { latency &+= model.faults.plan.slowness }
     let (at, over) = now.addingReportingOverflow(latency)
-    row.effectiveAt = over ? .max : at
+    // Insertions complete in order, as in a queue: a late one holds up those behind it.
+    pace.lastEffect = max(pace.lastEffect, over ? .max : at)
+    row.effectiveAt = pace.lastEffect
   }
 
   /// Forgets a rule and gives the last reading of its counter.
@@ -156,6 +158,8 @@ struct InsertionPace {
   /// Billionths of a rule.
   private var credit: UInt64
   private var last: UInt64?
+  /// When the rule that was inserted last takes effect.
+  var lastEffect: UInt64 = 0
 
   init(perSecond: UInt32) {
     self.perSecond = UInt64(perSecond)
