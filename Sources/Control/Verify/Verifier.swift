@@ -14,6 +14,8 @@ public final class Verifier {
     public var time: UInt64
     /// Not spoiled on purpose.
     public var isWellFormed: Bool
+    /// Its checksums are known to be right, as those of a drawn frame; nobody vouches for a capture's.
+    public var hasRightChecksums = true
     /// A frame.
     public init(port: UInt16, bytes: [UInt8], time: UInt64, isWellFormed: Bool = true) {
       self.port = port
@@ -69,7 +71,9 @@ public final class Verifier {
     if ours.contains(where: \.isWholeInHardware) { report.bypassed += 1 }
     for result in theirs { if case .dropped(let reason) = result.fate { report.drops[reason, default: 0] += 1 } }
     let before = comparator.count
-    comparator.compare(frame: report.frames, device: ours, software: theirs, wellFormed: input.isWellFormed)
+    comparator.compare(
+      frame: report.frames, device: ours, software: theirs, wellFormed: input.isWellFormed,
+      rightChecksums: input.hasRightChecksums)
     if comparator.count != before {
       comparator.attach(frame: report.frames, port: input.port, input: input.bytes)
     }
