@@ -20,9 +20,11 @@ enum ChecksumJudge {
   }
 
   private static func isRight(_ body: [UInt8], proto: UInt8, addresses: ArraySlice<UInt8>) -> Bool {
+    // ICMP is IPv4's and ICMPv6 is IPv6's (P6); the other way round they are bytes like any.
+    let isIPv6 = addresses.count == 32
     switch proto {
-    case 1: return body.count < 8 || sum(body) == 0xffff
-    case 6 where body.count >= 20, 58 where body.count >= 8: break
+    case 1 where !isIPv6: return body.count < 8 || sum(body) == 0xffff
+    case 6 where body.count >= 20, 58 where isIPv6 && body.count >= 8: break
     case 17 where body.count >= 8:
       guard word(body, 6) != 0, word(body, 4) == body.count else { return true }
     default: return true

@@ -65,7 +65,9 @@ public struct TrafficGenerator {
   }
 
   private mutating func stray(_ port: UInt16) -> Generated {
-    if random.oneIn(4) { return Generated(port: port, bytes: random.bytes(random.below(200)), rule: 0) }
+    if random.oneIn(4) {
+      return Generated(port: port, bytes: random.bytes(random.below(200)), rule: 0, isSpoiled: true)
+    }
     let endpoint = configuration.overlay.endpoint
     let rule = Rule(pattern: [.eth(EthItem())], actions: [])
     return Generated(
