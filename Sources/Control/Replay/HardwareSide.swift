@@ -6,6 +6,9 @@ import Rules
 /// The device of an engine under its manager. A class, so that an engine may have none.
 final class HardwareSide {
   private var manager: OffloadManager<EmulatedDevice>
+  /// Frames that came up half done, by the rule they carry, and the rules that count.
+  private var carried: [UInt32: UInt64] = [:]
+  private let counts: Set<UInt32>
   /// Told which rule's frames come up with how many actions done, whenever that changes.
   private let tellSoftware: (_ rule: UInt32, _ actionsDone: Int) -> Void
 
@@ -16,6 +19,8 @@ final class HardwareSide {
       device: try EmulatedDevice(
         abilities: plan.profile.abilities, overlay: plan.deviceOverlay, seed: options.seed, faults: options.faults))
     self.tellSoftware = tellSoftware
+    counts = Set(
+      plan.rules.filter { $0.rule.actions.contains { if case .count = $0 { true } else { false } } }.map(\.id))
     manager.apply(plan, now: options.start)
     manager.poll(now: options.start)
     _ = manager.takeMoves()
@@ -51,9 +56,15 @@ final class HardwareSide {
   func receive(_ frame: Frame, now: UInt64, emit: (Emission) -> Void) {
     // A frame that the device counted and software did not: bypassed, or handed up half done.
     var isCounted = false
+    var halfDone: UInt32 = 0
     manager.device.receive(frame, port: frame.inPort, now: now) { emission in
       if emission.frame.outcome != .up || emission.frame.steps.contains(.match) { isCounted = true }
+      if emission.frame.outcome == .up, emission.frame.steps.contains(.match) { halfDone = emission.frame.rule }
       emit(emission)
+    }
+    // A guard's frames are counted by software; these the device has counted, and they say so themselves.
+    if halfDone != 0, let form = manager.installed(halfDone), form.actionsOnDevice > 0 {
+      carried[halfDone, default: 0] += 1
     }
     if isCounted { manager.noteBypassed(frames: 1, now: now) }
   }
@@ -74,7 +85,16 @@ final class HardwareSide {
   /// What both sides counted at a rule.
   func counter(of rule: UInt32, softwareFrames: UInt64, softwareBytes: UInt64, now: UInt64) -> CounterView? {
     manager.readCounters(now: now)
-    return manager.counter(of: rule, softwareFrames: softwareFrames, softwareBytes: softwareBytes)
+    guard var view = manager.counter(of: rule, softwareFrames: softwareFrames, softwareBytes: softwareBytes) else {
+      return nil
+    }
+    // The device counted at least the frames that came up with the rule, however late its counter is read.
+    let known = softwareFrames + (carried[rule] ?? 0)
+    if counts.contains(rule), known > view.frames {
+      view.missingFrames -= min(view.missingFrames, known - view.frames)
+      view.frames = known
+    }
+    return view
   }
 }
 
