@@ -70,7 +70,45 @@ struct FrameSynthesizer {
       if isInner { plan.inner = level } else { plan.outer = level }
     }
     if plan.tunnel != nil { finishTunnel(&plan, endpoint: endpoint, pattern: rule.pattern) }
+    adorn(&plan, pattern: rule.pattern)
     return plan
+  }
+
+  /// Rare and lawful things, each now and then: extension headers, IPv4 options, more tags than anybody reads, tags
+  /// inside tunnels, several critical options, and packets just around the usual MTUs.
+  private mutating func adorn(_ plan: inout FrameBlueprint, pattern: [Item]) {
+    if random.oneIn(8) { adorn(&plan.outer) }
+    if random.oneIn(8) { adorn(&plan.inner) }
+    if plan.tunnel != nil, random.oneIn(12) { plan.inner.tags.append((0x8100, random.value())) }
+    if plan.tunnel?.kind == .geneve, random.oneIn(6), !pattern.looksAtOptionLength {
+      for _ in 0...random.below(2) {
+        let known: [(UInt16, UInt8)] = [(0x0102, 0x80), (0x014b, 0x81), (0x0103, 0x80), (0x0102, 0xc0), (0x0102, 0x00)]
+        let (optionClass, type) = random.pick(known)
+        guard (plan.tunnel?.options.count ?? 0) <= 244 else { break }
+        plan.tunnel?.options += be(optionClass) + [type, 1] + random.bytes(4)
+        if type & 0x80 != 0, !random.oneIn(6) { plan.tunnel?.flags |= 0x40 }
+      }
+    }
+    if random.oneIn(10) {
+      // The packet that a level carries is a byte or two around an MTU, with and without an outer header.
+      let headers = plan.bytes().count - plan.payload.count
+      let wanted = random.pick([1450, 1500, 1600]) + 14 - random.pick([0, 50, 58, 70]) + random.below(5) - 2
+      if wanted > headers { plan.payload = random.bytes(wanted - headers) }
+    }
+  }
+
+  private mutating func adorn(_ level: inout FrameBlueprint.Level) {
+    switch random.below(4) {
+    case 0 where level.l3 == .ipv6 && level.extensions.isEmpty:
+      for _ in 0...random.below(2) {
+        let units = random.below(2)
+        level.extensions.append((random.pick([0, 43, 60]), [UInt8(units)] + random.bytes(6 + units * 8)))
+      }
+    case 1 where level.l3 == .ipv4: level.options = random.bytes(4 * (1 + random.below(3)))
+    case 2 where level.hasEthernet && level.tags.count < 3:
+      level.tags.append((random.pick([0x8100, 0x88a8, 0x9100]), random.value()))
+    default: level.ttl = random.pick([1, 2, 0, 255])
+    }
   }
 
   private mutating func payloadLength() -> Int {
