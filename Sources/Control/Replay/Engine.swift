@@ -80,7 +80,10 @@ public final class Engine {
     // The device took the frame and never gave it back, nor anything else.
     if results.isEmpty, up.isEmpty { results = [Result(fate: .dropped(.lostInDevice), rule: 0, bytes: [])] }
     for (frame, bytes) in up {
-      guard var mine = software.adopt(frame, bytes: bytes) else { continue }
+      guard var mine = software.adopt(frame, bytes: bytes) else {
+        results.append(Result(fate: .dropped(.noBuffer), rule: frame.rule, bytes: [], stepsInHardware: frame.steps))
+        continue
+      }
       mine.outcome = .pending
       results += carryOut(mine, steps: frame.steps, now: now)
     }
