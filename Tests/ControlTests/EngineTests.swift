@@ -169,4 +169,31 @@ struct EngineTests {
     }
     #expect(judged > 5)
   }
+
+  @Test("sends the same bytes whether a checksum came done or owed")
+  func owedIsPaid() throws {
+    for seed in UInt64(0)..<10 {
+      let configuration = RandomConfiguration.make(seed: seed)
+      var options = Engine.Options()
+      let done = try Engine(configuration, plan: nil, options: options)
+      options.debts = try DebtMaker(words: ["csum"])
+      let owing = try Engine(configuration, plan: nil, options: options)
+      var traffic = TrafficGenerator(configuration, seed: seed)
+      for index in 0..<400 {
+        let frame = traffic.next()
+        let now = UInt64(index) * 10_000
+        let whole = done.process(frame.bytes, port: frame.port, now: now)
+        let paid = owing.process(frame.bytes, port: frame.port, now: now)
+        // A frame to a queue keeps its debts, which its receiver is told; an answer (no rule) quotes what came.
+        for (a, b) in zip(whole, paid) {
+          if case .forwarded = a.fate, a.rule != 0 {
+            #expect(a == b, "seed \(seed), \(index)")
+          } else {
+            #expect(a.fate == b.fate)
+          }
+        }
+        #expect(whole.count == paid.count)
+      }
+    }
+  }
 }
