@@ -26,6 +26,8 @@ let package = Package(
     .systemLibrary(name: "CPcap", pkgConfig: "libpcap", providers: [.apt(["libpcap-dev"])]),
     .target(name: "Wire", dependencies: ["CShim"], exclude: ["README.md"], swiftSettings: house),
     .target(name: "Memory", dependencies: ["CShim"], exclude: ["README.md"], swiftSettings: house),
+    .target(
+      name: "Virtqueue", dependencies: ["Memory", "CShim"], exclude: ["README.md"], swiftSettings: house),
     .target(name: "Rules", exclude: ["README.md"], swiftSettings: house),
     .target(name: "Device", dependencies: ["Rules", "Memory"], exclude: ["README.md"], swiftSettings: house),
     .target(
@@ -67,6 +69,7 @@ let package = Package(
       ], path: "Tools/Benchmarks/Runner", exclude: ["README.md"], swiftSettings: house),
     .testTarget(name: "WireTests", dependencies: ["Wire"], swiftSettings: house),
     .testTarget(name: "MemoryTests", dependencies: ["Memory"], swiftSettings: house),
+    .testTarget(name: "VirtqueueTests", dependencies: ["Virtqueue", "Memory"], swiftSettings: house),
     .testTarget(name: "RulesTests", dependencies: ["Rules"], swiftSettings: house),
     .testTarget(name: "DeviceTests", dependencies: ["Device", "Rules", "Memory"], swiftSettings: house),
     .testTarget(

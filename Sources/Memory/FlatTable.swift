@@ -49,4 +49,28 @@ public struct FlatTable<Element: BitwiseCopyable>: ~Copyable {
   }
 }
 
+extension FlatTable {
+  /// All elements, read only.
+  @inlinable
+  public var span: Span<Element> {
+    @_lifetime(borrow self)
+    @inline(__always)
+    get {
+      let span = unsafe Span(_unsafeStart: UnsafePointer(base), count: count)
+      return unsafe _overrideLifetime(span, borrowing: self)
+    }
+  }
+
+  /// All elements, to be filled.
+  @inlinable
+  public var mutableSpan: MutableSpan<Element> {
+    @_lifetime(&self)
+    @inline(__always)
+    mutating get {
+      let span = unsafe MutableSpan(_unsafeStart: base, count: count)
+      return unsafe _overrideLifetime(span, mutating: &self)
+    }
+  }
+}
+
 extension FlatTable: @unchecked Sendable where Element: Sendable {}

@@ -21,6 +21,8 @@ public struct FrameArena: ~Copyable {
   public let capacity: Int
   // Owned from init to deinit; offsets are checked against capacity before they are used.
   private let base: UnsafeMutableRawPointer
+  // What the buffers lie in when the arena did not map them itself.
+  private let region: SharedRegion?
   // A stack of the free buffers' indices: a table and not an array, so that taking and giving never counts references.
   private var free: FlatTable<UInt32>
   /// How many buffers are free now.
@@ -43,12 +45,39 @@ public struct FrameArena: ~Copyable {
     self.headroom = headroom
     self.capacity = capacity
     unsafe base = map
-    free = FlatTable(repeating: 0, count: capacity)
-    for index in 0..<capacity { free[index] = UInt32(capacity - 1 - index) }
+    region = nil
+    free = Self.all(capacity)
     available = capacity
   }
 
-  deinit { unsafe _ = munmap(base, bufferSize * capacity) }
+  /// `capacity` buffers of `bufferSize` bytes (a multiple of 64) in `region`, from `offset` (a multiple of 64) on. The
+  /// other side sees the bytes; which buffers are free is this side's own knowledge.
+  ///
+  /// - Throws: ``ArenaError/badGeometry(capacity:bufferSize:headroom:)`` when they do not fit.
+  public init(
+    in region: SharedRegion, offset: Int, capacity: Int, bufferSize: Int = 2048,
+    headroom: Int = FrameArena.defaultHeadroom
+  ) throws(ArenaError) {
+    guard capacity > 0, capacity <= 1 << 24, bufferSize > headroom, bufferSize <= 1 << 17, headroom >= 0,
+      bufferSize & 63 == 0, offset >= 0, offset & 63 == 0, offset <= region.count,
+      capacity * bufferSize <= region.count - offset
+    else { throw .badGeometry(capacity: capacity, bufferSize: bufferSize, headroom: headroom) }
+    self.bufferSize = bufferSize
+    self.headroom = headroom
+    self.capacity = capacity
+    unsafe base = region.shared.unsafeBase + offset
+    self.region = region
+    free = Self.all(capacity)
+    available = capacity
+  }
+
+  private static func all(_ capacity: Int) -> FlatTable<UInt32> {
+    var free = FlatTable<UInt32>(repeating: 0, count: capacity)
+    for index in 0..<capacity { free[index] = UInt32(capacity - 1 - index) }
+    return free
+  }
+
+  deinit { if region == nil { unsafe _ = munmap(base, bufferSize * capacity) } }
 
   /// Takes a buffer, or nil when all are out.
   public mutating func take() -> UInt32? {

@@ -170,7 +170,7 @@ def floors(name, ways):
 
 # An atomic operation on the word itself is what is asked for.
 ATOMIC = re.compile(
-    r"Atomic<\w+>\.self\)\.pointee\.(load|store|exchange|compareExchange|weakCompareExchange|wrappingAdd|add|subtract)\b")
+    r"Atomic<\w+>\.self\)\.pointee\.(load|store|exchange|compareExchange|weakCompareExchange|wrappingAdd|add|subtract|bitwiseOr)\b")
 
 
 def pointees(source, room, text):

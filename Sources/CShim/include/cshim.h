@@ -2,6 +2,8 @@
 #pragma once
 #include <stdint.h>
 #include "cshim_checksum.h"
+#include "cshim_copy.h"
+#include "cshim_sharing.h"
 #if defined(__x86_64__)
 #include <immintrin.h>
 #include <x86intrin.h>
