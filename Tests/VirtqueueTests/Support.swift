@@ -26,7 +26,7 @@ struct Draw: RandomNumberGenerator {
   private static let pool: [UInt8] = {
     var draw = Draw(0)
     var bytes: [UInt8] = []
-    for _ in 0..<12_500 { withUnsafeBytes(of: draw.next()) { bytes.append(contentsOf: $0) } }
+    for _ in 0..<100_000 { bytes.append(UInt8(truncatingIfNeeded: draw.next())) }
     return bytes
   }()
   mutating func header() -> NetHeader {
