@@ -299,11 +299,13 @@ public struct Steps: OptionSet, Sendable, BitwiseCopyable, Hashable {
   @inlinable public static var fillChecksum: Steps { Steps(rawValue: 256) }
   /// Not a step but what steps left: the frame has no Ethernet header and begins with its IP header.
   @inlinable public static var startsAtIP: Steps { Steps(rawValue: 512) }
+  /// Not a step either: the frame is a copy that a `sample` action made.
+  @inlinable public static var sampled: Steps { Steps(rawValue: 1024) }
 
   /// Every step with its name, in the order of a frame's way.
   public static let names: [(step: Steps, name: String)] = [
     (.parse, "parse"), (.verifyChecksum, "verify_checksum"), (.decrypt, "decrypt"), (.decapsulate, "decapsulate"),
     (.match, "match"), (.rewrite, "rewrite"), (.encapsulate, "encapsulate"), (.encrypt, "encrypt"),
-    (.fillChecksum, "fill_checksum"), (.startsAtIP, "starts_at_ip"),
+    (.fillChecksum, "fill_checksum"), (.startsAtIP, "starts_at_ip"), (.sampled, "sampled"),
   ]
 }

@@ -78,8 +78,11 @@ public struct NearestFit: Sendable {
         guard !refusal.isAction, fit.rule.pattern.indices.contains(index) else { return false }
         return changeItem(refusal, at: index)
       case .noResumePoint:
-        guard refusal.isAction, case .jump(let group) = fit.rule.actions[index] else { return false }
-        fit.rule.actions.removeAll { [.rewrite, .decapsulate, .encapsulate].contains($0.step) }
+        guard refusal.isAction, case .jump(let group) = prediction.resolved(fit.rule.actions[index])
+        else { return false }
+        fit.rule.actions.removeAll {
+          [.rewrite, .decapsulate, .encapsulate].contains(prediction.resolved($0).step)
+        }
         note("the headers changed by the rules of group \(group) instead of before the jump")
       case .actionUnsupported: return changeAction(at: index)
       default:

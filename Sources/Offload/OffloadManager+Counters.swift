@@ -14,8 +14,47 @@ extension OffloadManager where D: ~Copyable {
 
   private mutating func read(_ index: Int, _ now: UInt64) {
     guard let reading = try? device.query(entries[index].plan.id, now: now) else { return }
-    entries[index].counter.take(
-      reading, bits: counterBits, bypassed: history.total(at: reading.takenAt, now: now))
+    let bits = counterBits, bypassed = history.total(at: reading.takenAt, now: now)
+    Self.note(&entries[index], in: &shared) { $0.take(reading, bits: bits, bypassed: bypassed) }
+  }
+
+  /// The rule is on the device no more.
+  mutating func end(_ index: Int, _ reading: CounterReading?) {
+    var entry = entries[index]
+    end(&entry, reading)
+    entries[index] = entry
+  }
+
+  /// The same for a rule that has gone.
+  mutating func end(_ entry: inout Entry, _ reading: CounterReading?) {
+    let bits = counterBits, bypassed = history.total
+    Self.note(&entry, in: &shared) { $0.end(reading, bits: bits, bypassed: bypassed) }
+  }
+
+  /// Changes a rule's counter, and the indirect counters that it names by as much.
+  private static func note(
+    _ entry: inout Entry, in shared: inout [UInt32: SharedCounter], _ change: (inout RuleCounter) -> Void
+  ) {
+    let before = entry.counter
+    change(&entry.counter)
+    for id in entry.countedUnder { shared[id, default: SharedCounter()].add(entry.counter, since: before) }
+  }
+
+  /// What the device has told of a rule's count so far; nil when the manager never had the rule.
+  public func deviceCount(of id: UInt32) -> RuleCounter? { places[id].map { entries[$0].counter } }
+
+  /// An indirect counter (SPECIFICATION.md A6): what devices counted at the rules that named it, those that have gone
+  /// included, and software's part, given by whoever counts there.
+  public mutating func sharedCounter(of id: UInt32, softwareFrames: UInt64, softwareBytes: UInt64) -> CounterView {
+    var counter = shared[id] ?? SharedCounter()
+    counter.shownFrames = max(counter.shownFrames, counter.frames + softwareFrames)
+    counter.shownBytes = max(counter.shownBytes, counter.bytes + softwareBytes)
+    shared[id] = counter
+    var missing = counter.lost
+    for entry in entries where entry.countedUnder.contains(id) && entry.installed?.actionsOnDevice ?? 0 > 0 {
+      missing += entry.counter.missing(bypassed: history.total) - entry.counter.lost
+    }
+    return CounterView(frames: counter.shownFrames, bytes: counter.shownBytes, missingFrames: missing)
   }
 
   /// A rule's count, software's part given by whoever counts there. nil when the manager never had the rule.
@@ -67,14 +106,30 @@ extension OffloadManager where D: ~Copyable {
   }
 }
 
+/// What devices counted at an indirect counter.
+struct SharedCounter: Sendable {
+  var frames: UInt64 = 0
+  var bytes: UInt64 = 0
+  /// Frames at most that a device may have counted and that no reading will tell any more.
+  var lost: UInt64 = 0
+  var shownFrames: UInt64 = 0
+  var shownBytes: UInt64 = 0
+
+  mutating func add(_ counter: RuleCounter, since before: RuleCounter) {
+    frames += counter.frames - before.frames
+    bytes += counter.bytes - before.bytes
+    lost += counter.lost - before.lost
+  }
+}
+
 extension OffloadManager.Entry where D: ~Copyable {
   /// Whether the rule has a `count` action.
   var counts: Bool {
-    plan.rule.actions.contains { if case .count = $0 { true } else { false } }
+    plan.actions.contains { if case .count = $0 { true } else { false } }
   }
   /// Nanoseconds after which the rule is aged; nil when it has no `age` action.
   var timeout: UInt64? {
-    for case .age(let seconds) in plan.rule.actions { return UInt64(seconds) * 1_000_000_000 }
+    for case .age(let seconds) in plan.actions { return UInt64(seconds) * 1_000_000_000 }
     return nil
   }
 }

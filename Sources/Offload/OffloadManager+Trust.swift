@@ -46,7 +46,7 @@ extension OffloadManager where D: ~Copyable {
       entries[index].isDistrusted = true
       return
     }
-    guard let first = entries[index].plan.rule.actions.firstIndex(where: { $0.step == step }) else { return }
+    guard let first = entries[index].plan.actions.firstIndex(where: { $0.step == step }) else { return }
     entries[index].trustedActions = min(entries[index].trustedActions, first)
   }
 

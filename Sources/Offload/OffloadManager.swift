@@ -20,6 +20,8 @@ public struct OffloadManager<D: OffloadDevice & ~Copyable>: ~Copyable {
   var attempts: UInt32 = 0
   var history = BypassHistory()
   var retired: [UInt32: RuleCounter] = [:]
+  /// What devices counted at rules that name an indirect counter, while they named it.
+  var shared: [UInt32: SharedCounter] = [:]
   var needsInsertion = false
   private var mayUpgrade = false
   /// The device's last answer when nothing could be inserted.
@@ -60,6 +62,8 @@ public struct OffloadManager<D: OffloadDevice & ~Copyable>: ~Copyable {
     /// Not even the match.
     var isDistrusted = false
     var counter = RuleCounter()
+    /// The indirect counters that ``installed`` names, for which it counts.
+    var countedUnder: [UInt32] = []
     var shownFrames: UInt64 = 0
     var shownBytes: UInt64 = 0
     /// The device said that it is idle, when its count was this.
@@ -95,6 +99,7 @@ public struct OffloadManager<D: OffloadDevice & ~Copyable>: ~Copyable {
         entry.shownFrames = before.shownFrames
         entry.shownBytes = before.shownBytes
         entry.installed = before.installed
+        entry.countedUnder = before.countedUnder
         if before.plan.rule == rule.rule {
           entry.trustedActions = before.trustedActions
           entry.isDistrusted = before.isDistrusted
@@ -120,7 +125,7 @@ public struct OffloadManager<D: OffloadDevice & ~Copyable>: ~Copyable {
   private mutating func withdraw(gone entry: Entry, now: UInt64) {
     var entry = entry
     let reading = removeFromDevice(entry.plan.id, now: now)
-    entry.counter.end(reading, bits: counterBits, bypassed: history.total)
+    end(&entry, reading)
     retired[entry.plan.id] = entry.counter
   }
 
@@ -181,7 +186,7 @@ public struct OffloadManager<D: OffloadDevice & ~Copyable>: ~Copyable {
   mutating func takeOff(_ index: Int, now: UInt64) {
     let before = place(index)
     let reading = removeFromDevice(entries[index].plan.id, now: now)
-    entries[index].counter.end(reading, bits: counterBits, bypassed: history.total)
+    end(index, reading)
     entries[index].installed = nil
     entries[index].idleAt = nil
     noteMove(index, before)
@@ -226,7 +231,7 @@ public struct OffloadManager<D: OffloadDevice & ~Copyable>: ~Copyable {
     resets += 1
     for index in entries.indices where entries[index].installed != nil {
       let before = place(index)
-      entries[index].counter.end(nil, bits: counterBits, bypassed: history.total)
+      end(index, nil)
       entries[index].installed = nil
       entries[index].idleAt = nil
       entries[index].refusal = nil
@@ -290,6 +295,7 @@ public struct OffloadManager<D: OffloadDevice & ~Copyable>: ~Copyable {
         entries[index].installed = form
         entries[index].refusal = first
         entries[index].counter.begin(now: now, bypassed: history.total)
+        entries[index].countedUnder = entries[index].plan.sharedCounters
         attempts = 0
         mayUpgrade = true
         noteMove(index, before)

@@ -16,7 +16,7 @@ extension Plan {
   public func verdict(of step: RuleStep, in rule: RulePlan) -> (place: Place, why: String?)? {
     guard let place = rule.place(of: step) else { return nil }
     guard place != .hardware, let refusal = rule.refusal else { return (place, nil) }
-    let actions = rule.rule.actions.indices.filter { rule.rule.actions[$0].step == step }
+    let actions = rule.actions.indices.filter { rule.actions[$0].step == step }
     if refusal.isAction, !actions.contains(Int(refusal.index)) {
       return (place, "comes after \(subject(rule, refusal)), which is software's: \(refusal.reason.name)")
     }

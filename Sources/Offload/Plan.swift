@@ -17,6 +17,10 @@ public struct RulePlan: Equatable, Sendable {
   public var id: UInt32
   /// The rule as the user gave it.
   public var rule: Rule
+  /// Its actions, each indirect one replaced by what it stands for; as many as the rule has.
+  public var actions: [Action]
+  /// The indirect `count` actions that it names, each once (SPECIFICATION.md A6).
+  public var sharedCounters: [UInt32]
   /// Where it is carried out.
   public var place: Place
   /// Actions that the device does, from the first on.
@@ -28,13 +32,18 @@ public struct RulePlan: Equatable, Sendable {
   /// For ``Device/RefusalReason/shadowed``: the rule whose guard takes the frames.
   public var shadowedBy: UInt32?
 
-  /// A plan for a rule.
+  /// A plan for a rule; `shared` are the overlay's indirect actions.
   public init(
-    id: UInt32, rule: Rule, place: Place = .software, actionsOnDevice: Int = 0, hasWideGuard: Bool = false,
-    refusal: Refusal? = nil, shadowedBy: UInt32? = nil
+    id: UInt32, rule: Rule, shared: [UInt32: Action] = [:], place: Place = .software, actionsOnDevice: Int = 0,
+    hasWideGuard: Bool = false, refusal: Refusal? = nil, shadowedBy: UInt32? = nil
   ) {
     self.id = id
     self.rule = rule
+    actions = rule.actions.map { $0.resolved(shared) }
+    sharedCounters = []
+    for case .indirect(let id) in rule.actions where !sharedCounters.contains(id) {
+      if case .count = shared[id] { sharedCounters.append(id) }
+    }
     self.place = place
     self.actionsOnDevice = actionsOnDevice
     self.hasWideGuard = hasWideGuard
@@ -48,7 +57,7 @@ public struct RulePlan: Equatable, Sendable {
   /// Where a step is carried out; nil when the rule has no such step.
   public func place(of step: RuleStep) -> Place? {
     if step == .match, place != .software { return .hardware }
-    let places = rule.actions.indices.filter { rule.actions[$0].step == step }.map { place(ofAction: $0) }
+    let places = actions.indices.filter { actions[$0].step == step }.map { place(ofAction: $0) }
     if step == .match { return .software }
     guard !places.isEmpty else { return nil }
     if places.allSatisfy({ $0 == .hardware }) { return .hardware }

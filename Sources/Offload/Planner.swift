@@ -52,7 +52,8 @@ public enum Planner {
     private let restricted: Prediction
 
     init(rules: [(id: UInt32, rule: Rule)], free: Prediction, restricted: Prediction) {
-      plans = rules.map { RulePlan(id: $0.id, rule: $0.rule) }
+      let shared = free.overlay.indirectActions
+      plans = rules.map { RulePlan(id: $0.id, rule: $0.rule, shared: shared) }
       self.free = free
       self.restricted = restricted
       let limits = restricted.abilities.geneveOptions
@@ -96,7 +97,7 @@ public enum Planner {
         guard let deviceRule = form(index) else { continue }
         guard room > 0 else {
           plans[index] = RulePlan(
-            id: plans[index].id, rule: plans[index].rule,
+            id: plans[index].id, rule: plans[index].rule, shared: free.overlay.indirectActions,
             refusal: Refusal(.tableFull, limit: Int(restricted.abilities.rules), wanted: plans.count))
           continue
         }

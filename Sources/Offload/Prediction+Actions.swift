@@ -7,19 +7,13 @@ extension Prediction {
     var pin = rule.pinnedECN
     var touched = false
     for (index, action) in rule.actions.prefix(count).enumerated() {
-      if let refusal = actionRefusal(action, index: index, pin: pin.outer, depth: 0) {
+      if let refusal = actionRefusal(action, index: index, pin: pin, depth: 0) {
         return refusal
       }
+      pinned(&pin, by: action)
       switch resolved(action) {
-      case .rawDecap(let number) where overlay.decapsulations[number] == .ethernet: touched = true
-      case .rawDecap, .vxlanDecap, .nvgreDecap:
-        // Only an outer 0 leaves the inner bits as they were matched (RFC 6040).
-        pin = (pin.outer == 0 ? pin.inner : nil, nil)
+      case .rawDecap, .vxlanDecap, .nvgreDecap, .rawEncap, .vxlanEncap, .nvgreEncap, .set, .decTTL, .popVLAN, .pushVLAN:
         touched = true
-      case .rawEncap, .vxlanEncap, .nvgreEncap:
-        pin.outer = nil
-        touched = true
-      case .set, .decTTL, .popVLAN, .pushVLAN: touched = true
       case .jump where touched && !abilities.frame.contains(.resumePoint):
         return Refusal(.noResumePoint, index: index, isAction: true)
       default: break
@@ -28,7 +22,7 @@ extension Prediction {
     for (index, action) in rule.actions.enumerated() where count > 0 && index >= count {
       switch resolved(action) {
       case .count, .age:
-        if let refusal = actionRefusal(action, index: index, pin: pin.outer, depth: 0) {
+        if let refusal = actionRefusal(action, index: index, pin: pin, depth: 0) {
           return refusal
         }
       default: break
@@ -40,14 +34,23 @@ extension Prediction {
     return nil
   }
 
-  /// The action behind an indirect one.
-  func resolved(_ action: Action) -> Action {
-    guard case .indirect(let id) = action, let inner = overlay.indirectActions[id] else { return action }
-    return inner
+  /// What the match says of the ECN bits, after one more action.
+  private func pinned(_ pin: inout (outer: UInt8?, inner: UInt8?), by action: Action) {
+    switch resolved(action) {
+    case .rawDecap(let number) where overlay.decapsulations[number] == .ethernet: return
+    case .rawDecap, .vxlanDecap, .nvgreDecap:
+      // Only an outer 0 leaves the inner bits as they were matched (RFC 6040).
+      pin = (pin.outer == 0 ? pin.inner : nil, nil)
+    case .rawEncap, .vxlanEncap, .nvgreEncap: pin.outer = nil
+    default: return
+    }
   }
 
+  /// The action behind an indirect one.
+  func resolved(_ action: Action) -> Action { action.resolved(overlay.indirectActions) }
+
   private func actionRefusal(
-    _ action: Action, index: Int, pin: UInt8?, depth: Int
+    _ action: Action, index: Int, pin: (outer: UInt8?, inner: UInt8?), depth: Int
   ) -> Refusal? {
     func need(_ ability: ActionAbilities) -> Refusal? {
       abilities.actions.contains(ability) ? nil : Refusal(.actionUnsupported, index: index, isAction: true)
@@ -80,7 +83,7 @@ extension Prediction {
       guard let template = overlay.encapsulations[number] else {
         return Refusal(.invalid, index: index, isAction: true)
       }
-      return encapsulationRefusal(template, index: index, pin: pin)
+      return encapsulationRefusal(template, index: index, pin: pin.outer)
     case .jump(let group):
       if let refusal = need(.jump) { return refusal }
       if depth > 0 { return Refusal(.actionUnsupported, index: index, isAction: true) }
@@ -89,15 +92,17 @@ extension Prediction {
           .groupRange, index: index, isAction: true, limit: Int(abilities.groups), wanted: Int(clamping: group))
       }
       return nil
-    case .sample(_, let number):
-      guard depth == 0, let list = overlay.sampleActions[number] else {
+    case .sample(let ratio, let number):
+      guard depth == 0, ratio > 0, let list = overlay.sampleActions[number] else {
         return Refusal(.invalid, index: index, isAction: true)
       }
       if let refusal = need(.sample) { return refusal }
+      var pin = pin
       for copy in list {
         if let refusal = actionRefusal(copy, index: index, pin: pin, depth: 1) {
           return refusal
         }
+        pinned(&pin, by: copy)
       }
       return nil
     case .indirect(let id):

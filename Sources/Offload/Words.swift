@@ -30,7 +30,13 @@ extension Action {
     }
   }
 
-  /// The step of a frame's way that the action belongs to.
+  /// The action behind an indirect one of `shared`.
+  func resolved(_ shared: [UInt32: Action]) -> Action {
+    guard case .indirect(let id) = self, let action = shared[id] else { return self }
+    return action
+  }
+
+  /// The step of a frame's way that the action belongs to; what an indirect one stands for is not known here.
   public var step: RuleStep {
     switch self {
     case .count, .mark, .age, .indirect: .match

@@ -41,6 +41,34 @@ struct EngineTests {
     #expect(run.parts.values.reduce(0) { $0 + $1.touchedByHardware } > 150)
   }
 
+  @Test("copies what its device or software has to copy, each by its own count, and shares counters between rules")
+  func samples() throws {
+    var copies = 0, byDevice = 0, shared = 0
+    for seed in UInt64(0)..<10 {
+      let configuration = RandomConfiguration.make(seed: seed)
+      let profile = try ProfileCatalog.standard().choose("ideal").profile
+      let plan = Planner.plan(
+        rules: configuration.rules.map { ($0.id, $0.rule) }, overlay: configuration.overlay, profile: profile)
+      let verifier = try Verifier(configuration, plan: plan)
+      let device = try Engine(configuration, plan: plan)
+      for (index, frame) in frames(configuration, 300, seed: seed).enumerated() {
+        verifier.judge(.init(port: frame.port, bytes: frame.bytes, time: UInt64(index) * 10_000, isWellFormed: false))
+        _ = device.process(frame.bytes, port: frame.port, now: UInt64(index) * 10_000)
+      }
+      let report = verifier.finish()
+      #expect(report.differences.isEmpty, "seed \(seed): \(report.differences)")
+      copies += report.copies
+      byDevice += report.copiesByDevice
+      for (id, action) in configuration.overlay.indirectActions where action == .count(id: 0) {
+        let rules = configuration.rules.filter { $0.rule.actions.contains(.indirect(id: id)) }
+        let sum = rules.reduce(UInt64(0)) { $0 + device.count(of: $1.id, now: 3_000_000).frames }
+        #expect(device.sharedCount(of: id, now: 3_000_000).frames == sum)
+        if rules.count > 1, sum > 0 { shared += 1 }
+      }
+    }
+    #expect(byDevice > 20 && copies > byDevice + 20 && shared > 2, "\(copies) \(byDevice) \(shared)")
+  }
+
   @Test("whose device resets loses the frames in the device, by name and number, and no other", arguments: [1, 3, 8])
   func reset(depth: Int) throws {
     for seed in UInt64(0)..<8 {
@@ -49,7 +77,7 @@ struct EngineTests {
       faults.resetAtFrame = 100
       faults.resetDepth = UInt32(depth)
       let device = try engine(configuration, faults: faults)
-      let software = try Engine(configuration, plan: nil)
+      let software = try Engine(configuration.copyingEverything, plan: nil)
       var lost = 0
       var comparator = Comparator(configuration)
       for (index, frame) in frames(configuration, 300, seed: seed).enumerated() {
@@ -78,7 +106,7 @@ struct EngineTests {
       var faults = FaultPlan()
       faults.lyingAction = 1
       let device = try engine(configuration, faults: faults, checkOneIn: 4)
-      let software = try Engine(configuration, plan: nil)
+      let software = try Engine(configuration.copyingEverything, plan: nil)
       var wrong: [UInt32: Int] = [:]
       for (index, frame) in frames(configuration, 600, seed: seed).enumerated() {
         let now = UInt64(index) * 10_000
@@ -87,7 +115,7 @@ struct EngineTests {
         comparator.compare(
           frame: index, device: ours, software: software.process(frame.bytes, port: frame.port, now: now),
           wellFormed: false)
-        if comparator.count > 0, let rule = ours.first(where: { $0.place != .software })?.rule {
+        if comparator.count > 0, let rule = ours.first(where: { $0.place != .software && !$0.isCopy })?.rule {
           wrong[rule, default: 0] += 1
         }
       }
@@ -108,7 +136,7 @@ struct EngineTests {
       faults.slowInsertion = 2
       faults.slowness = 400_000
       let device = try engine(configuration, faults: faults)
-      let software = try Engine(configuration, plan: nil)
+      let software = try Engine(configuration.copyingEverything, plan: nil)
       var comparator = Comparator(configuration)
       for (index, frame) in frames(configuration, 300, seed: seed).enumerated() {
         let now = UInt64(index) * 10_000

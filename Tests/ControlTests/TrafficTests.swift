@@ -82,6 +82,40 @@ struct ComparatorTests {
     #expect(!differences([queue(1, 5)], [queue(1, 6)]).isEmpty)
   }
 
+  @Test("knows which frames each side has to copy, and finds a copy that is missing, too many or another")
+  func copies() {
+    var configuration = self.configuration
+    configuration.overlay.sampleActions = [1: [.queue(1)]]
+    var attributes = Attributes()
+    attributes.group = 1
+    let rule = Rule(
+      attributes: attributes, pattern: [],
+      actions: [.sample(ratio: 1, index: 1), .sample(ratio: 3, index: 1), .representedPort(0)])
+    configuration.rules = [NumberedRule(id: 1, rule: rule)]
+    var copy = Result(fate: .delivered(queue: 1, mark: 0), rule: 1, bytes: [1, 2, 3])
+    copy.isCopy = true
+    let frame = sent([7], rule: 1)
+    var comparator = Comparator(configuration)
+    func compare(_ copies: [Result], _ handover: Handover?) -> Int {
+      let before = comparator.count
+      comparator.compare(
+        frame: 1, device: copies + [frame], software: [copy, copy, frame], handover: handover, rightChecksums: false)
+      return comparator.count - before
+    }
+    // The device and software count for themselves: the first of each, then every third.
+    #expect(compare([copy, copy], .finished) == 0)
+    #expect(compare([copy, copy], .untouched) == 0)
+    #expect(compare([copy], .finished) == 0)
+    #expect(compare([copy, copy], .finished) == 1, "one too many")
+    #expect(compare([copy], .finished) == 1, "the fourth is missing")
+    // Half done: the first action by the device, its fifth; the second by software, its second.
+    #expect(compare([copy], .begun(rule: 1, actionsDone: 1)) == 0)
+    var other = copy
+    other.bytes[2] = 4
+    #expect(compare([other], .untouched) > 0)
+    #expect(compare([], nil) == 0 && compare([copy], nil) == 0 && compare([other], nil) == 1)
+  }
+
   @Test("lets a chosen source port and identification differ, and nothing else, and holds them to their rules")
   func chosenFields() throws {
     var plan = FrameBlueprint()

@@ -36,7 +36,7 @@ import Testing
     #expect(bench.receive(Vectors.inner, port: 3).map(\.frame.outcome) == [.up])
   }
 
-  @Test("Counters hold each hit's length as matched, and each rule counts a frame once")
+  @Test("Counters hold each hit's length as matched, and a rule that a frame comes back to counts it again (A1)")
   func counters() throws {
     var bench = try Bench(Vectors.overlay())
     let first = try bench.add([.anyGeneve], [.count(id: 0), .rawDecap(index: 1), .jump(group: 3)])
@@ -47,9 +47,10 @@ import Testing
     let out = try #require(bench.receive(Vectors.geneve, port: 0).first)
     #expect(out.frame.outcome == .forward && out.bytes[22] == 60 && Oracle.isRight(out.bytes, l3: 14, l4: 34))
     #expect(out.frame.rule == last)
-    for (rule, length) in [(first, Vectors.geneve.count), (second, Vectors.inner.count), (last, Vectors.inner.count)] {
+    let (whole, inner) = (UInt64(Vectors.geneve.count), UInt64(Vectors.inner.count))
+    for (rule, frames, bytes) in [(first, 1, whole), (second, 3, 3 * inner), (last, 1, inner)] {
       let reading = try bench.device.query(rule, now: 0)
-      #expect(reading.frames == 1 && reading.bytes == UInt64(length))
+      #expect(reading.frames == UInt64(frames) && reading.bytes == bytes)
     }
   }
 
@@ -196,6 +197,39 @@ import Testing
       #expect(out.last?.bytes[22] == 62 && out.last?.port == 2 && out.last?.frame.token == 7)
     }
     #expect(bench.device.statistics.copied == 3 && bench.device.statistics.bypassed == 7)
+  }
+
+  @Test("A copy has the mark so far and its rule's id; a drop by its list is told, another passes the frame up")
+  func copies() throws {
+    var overlay = Vectors.overlay()
+    overlay.sampleActions = [1: [.queue(3)], 2: [.drop], 3: [.mark(4), .queue(5)], 4: [.portID(77)]]
+    var bench = try Bench(overlay)
+    let id = try bench.add(
+      [.anyTCP], [1, 2, 3].map { .sample(ratio: 1, index: $0) } + [.mark(9), .sample(ratio: 1, index: 1), .queue(6)])
+    let out = bench.receive(Vectors.inner, port: 1)
+    #expect(out.map(\.mark) == [0, 0, 4, 9, 9] && out.map(\.frame.queue) == [3, 0, 5, 3, 6])
+    #expect(out[1].frame.outcome == .dropped(.rule) && out.allSatisfy { $0.frame.rule == id })
+    #expect(out.map { $0.frame.steps.contains(.sampled) } == [true, true, true, true, false])
+    try bench.add([.anyIPv4], [.count(id: 0), .sample(ratio: 1, index: 4), .queue(0)], port: 2, id: 50)
+    _ = try bench.device.remove(id, now: 0)
+    #expect(bench.receive(Vectors.inner, port: 2).map(\.frame.outcome) == [.up])
+    #expect(try bench.device.query(50, now: 0).frames == 0)
+  }
+
+  @Test("A rule that a frame comes back to counts and copies it again (A1)")
+  func loops() throws {
+    var overlay = Vectors.overlay()
+    overlay.sampleActions[1] = [.queue(0)]
+    var bench = try Bench(overlay)
+    var ip = IPv4Item()
+    ip.ttl = Field(Vectors.inner[22] - 2)
+    let loop = try bench.add([.anyIPv4], [.count(id: 0), .sample(ratio: 2, index: 1), .decTTL, .jump(group: 0)])
+    try bench.add([.ipv4(ip)], [.queue(1)], id: 90)
+    #expect(bench.receive(Vectors.inner, port: 1).map(\.frame.outcome) == [.up], "17 jumps")
+    _ = try bench.device.remove(loop, now: 0)
+    try bench.add([.anyIPv4], [.count(id: 0), .sample(ratio: 2, index: 1), .decTTL, .jump(group: 0)], id: 91)
+    #expect(bench.receive(Vectors.inner, port: 1).map(\.frame.queue) == [0, 1])
+    #expect(try bench.device.query(91, now: 0).frames == 2)
   }
 
   @Test("RSS gives a flow one queue, and flows several; inside a tunnel when asked")

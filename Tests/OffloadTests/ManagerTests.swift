@@ -161,6 +161,45 @@ struct ManagerTests {
     #expect(moved == 45 && lower == 45, "never lower than shown")
   }
 
+  @Test("An indirect counter is the sum over its rules, and keeps it when they go, change or are lost with the device")
+  func sharedCounter() {
+    var overlay = TinyWorld.overlay
+    overlay.indirectActions = [1: .count(id: 0), 2: .count(id: 0), 3: .decTTL]
+    func plan(_ rules: [(id: UInt32, rule: Rule)]) -> Plan {
+      Planner.plan(rules: rules, overlay: overlay, profile: rich())
+    }
+    func shared(_ ids: UInt32...) -> Rule {
+      to(ids[0], ids.map { .indirect(id: $0) } + [.representedPort(1)])
+    }
+    let first = plan([(1, to(9, [.indirect(id: 1), .indirect(id: 3), .representedPort(1)])), (2, shared(1, 2))])
+    #expect(first[1]?.place(of: .rewrite) == .hardware && first[2]?.sharedCounters == [1, 2])
+    var manager = OffloadManager(device: ScriptedDevice(abilities: rich().abilities))
+    manager.apply(first, now: 0)
+    func frames(_ id: UInt32) -> [UInt64] {
+      let view = manager.sharedCounter(of: id, softwareFrames: 100, softwareBytes: 0)
+      return [view.frames, view.missingFrames]
+    }
+    manager.device.hit(1, frames: 5)
+    manager.device.hit(2, frames: 7)
+    manager.noteBypassed(frames: 12, now: 1)
+    #expect(frames(1) == [100, 24], "two rules, each may have had all of them")
+    manager.readCounters(now: 2)
+    #expect(frames(1) == [112, 0] && frames(2) == [107, 0])
+    #expect(manager.counter(of: 1, softwareFrames: 0, softwareBytes: 0)?.frames == 5, "its own count")
+    // Rule 2 goes with 3 frames that were not read yet; rule 1 names the other counter from now on.
+    manager.device.hit(2, frames: 3)
+    manager.apply(plan([(1, to(9, [.indirect(id: 2), .representedPort(1)]))]), now: 3)
+    #expect(frames(1) == [115, 0] && frames(2) == [110, 0])
+    manager.device.hit(1, frames: 20)
+    manager.readCounters(now: 4)
+    #expect(frames(1) == [115, 0] && frames(2) == [130, 0])
+    manager.device.hit(1, frames: 6)
+    manager.noteBypassed(frames: 6, now: 5)
+    manager.device.reset()
+    manager.poll(now: 6)
+    #expect(frames(2) == [130, 6])
+  }
+
   @Test("The width that may be missing is what bypassed since the last reading was true")
   func width() {
     var manager = manager([(1, to(1))])

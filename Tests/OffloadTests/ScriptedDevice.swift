@@ -44,7 +44,9 @@ struct ScriptedDevice: OffloadDevice, ~Copyable {
     if !isAlive { throw Refusal(.deviceLost) }
     guard let index = rules.firstIndex(where: { $0.id == id }) else { throw Refusal(.noSuchRule) }
     rules.remove(at: index)
-    return counters.removeValue(forKey: id) ?? CounterReading()
+    var last = counters.removeValue(forKey: id) ?? CounterReading()
+    last.takenAt = now
+    return last
   }
 
   mutating func query(_ id: UInt32, now: UInt64) throws(Refusal) -> CounterReading {

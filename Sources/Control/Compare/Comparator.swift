@@ -18,8 +18,8 @@ public struct Comparator {
     public var description: String { "frame \(frame): \(what)" }
   }
 
-  private let encapsulations: [UInt32: Encapsulation]
-  private let spread: [UInt32: Set<UInt8>]
+  private let shapes: [UInt32: RuleShape]
+  private var copies: CopyJudge
   private let names: (_ port: UInt16) -> String
   /// Entropy and queue seen for each inner flow, for each of the two sides.
   private var ports: [[FlowOnSide: UInt16]] = [[:], [:]]
@@ -41,63 +41,113 @@ public struct Comparator {
 
   /// A comparator for the rules of a configuration.
   public init(_ configuration: Configuration, limit: Int = 20) {
-    var encapsulations: [UInt32: Encapsulation] = [:]
-    var spread: [UInt32: Set<UInt8>] = [:]
-    for numbered in configuration.rules {
-      for action in numbered.rule.actions {
-        switch action {
-        case .rawEncap(let index), .vxlanEncap(let index), .nvgreEncap(let index):
-          encapsulations[numbered.id] = configuration.overlay.encapsulations[index]
-        case .rss(let rss): spread[numbered.id] = Set(rss.queues.map { UInt8(truncatingIfNeeded: $0) })
-        default: continue
-        }
-      }
-    }
-    self.encapsulations = encapsulations
-    self.spread = spread
+    var shapes: [UInt32: RuleShape] = [:]
+    for numbered in configuration.rules { shapes[numbered.id] = RuleShape(numbered.rule, configuration.overlay) }
+    self.shapes = shapes
+    copies = CopyJudge(shapes)
     names = { configuration.name(of: $0) }
     self.limit = limit
   }
 
   /// Compares what the device side and the software side made of frame `number`.
   ///
+  /// The software side copies every frame that a rule samples (``Configuration/copyingEverything``); the device side's
+  /// copies must be among them, and with `handover`, which says what the device did, be exactly those of A5's count.
   /// `wellFormed` frames are also held to "one flow, one port"; a spoiled frame's flow is a matter of opinion.
   public mutating func compare(
-    frame number: Int, device: [Result], software: [Result], wellFormed: Bool = true,
+    frame number: Int, device: [Result], software: [Result], handover: Handover? = nil, wellFormed: Bool = true,
     rightChecksums: Bool = true
   ) {
     let before = count
     self.wellFormed = wellFormed
-    if device.count != software.count {
+    let (ours, theirs) = (device.filter { !$0.isCopy }, software.filter { !$0.isCopy })
+    if ours.count != theirs.count {
       note(number, "device side gave \(summary(device)), software side \(summary(software))")
       return
     }
-    if wellFormed, rightChecksums { judgeChecksums(number, software) }
-    for (ours, theirs) in zip(device, software) where count == before {
+    if wellFormed, rightChecksums { judgeChecksums(number, theirs) }
+    for (ours, theirs) in zip(ours, theirs) where count == before {
       compare(number, ours, theirs, isAlone: device.count == 1)
     }
+    let copied = software.filter(\.isCopy)
+    if count == before, !copied.isEmpty || device.contains(where: \.isCopy) {
+      compareCopies(number, device.filter(\.isCopy), copied, handover)
+    }
+  }
+
+  private mutating func compareCopies(
+    _ number: Int, _ ours: [Result], _ all: [Result], _ handover: Handover?
+  ) {
+    let (theirs, isExact) = copies.expected(of: all, handover)
+    guard isExact else {
+      // Which of them the device side should have is not known: each must be one of them, in order.
+      var rest = all[...]
+      for copy in ours {
+        guard let place = rest.firstIndex(where: { isSame(copy, $0) }) else {
+          return note(number, "a copy of the device side, \(summary([copy])), is none of \(summary(all))")
+        }
+        rest = rest[(place + 1)...]
+      }
+      return
+    }
+    if ours.count != theirs.count {
+      return note(number, "device side copied \(summary(ours)), expected by its counts \(summary(theirs))")
+    }
+    for (ours, theirs) in zip(ours, theirs) { compare(number, ours, theirs, isAlone: false) }
+  }
+
+  /// Whether two results are the same but for device-chosen fields; nothing is noted.
+  private func isSame(_ ours: Result, _ theirs: Result) -> Bool {
+    var trial = self
+    trial.compare(0, ours, theirs, isAlone: false)
+    return trial.count == count
   }
 
   private mutating func compare(_ number: Int, _ ours: Result, _ theirs: Result, isAlone: Bool) {
     guard ours.rule == theirs.rule, same(ours, theirs) else {
       return note(number, "device side gave \(summary([ours])), software side \(summary([theirs]))")
     }
-    guard let encapsulation = encapsulations[ours.rule], case .forwarded = ours.fate,
-      !(ours.bytes == theirs.bytes && encapsulation.l3 == 0)
-    else {
-      if ours.bytes != theirs.bytes { note(number, bytesDiffer(ours.bytes, theirs.bytes)) }
+    let candidates = layers(of: ours)
+    guard candidates.contains(where: { !$0.isEmpty }) else {
+      if ours.bytes != theirs.bytes { note(number, bytesDiffer(ours.bytes, theirs.bytes) + ", " + summary([ours])) }
       return
     }
-    let sides = [ours, theirs].map { DeviceChosen.canonical($0.bytes, encapsulation: encapsulation, isAlone: isAlone) }
-    for (side, canonical) in zip(["device", "software"], sides) {
-      for fault in canonical.faults { note(number, "\(side) side: \(fault)") }
+    var first: [String]?
+    for layers in candidates {
+      let sides = [ours, theirs].map { DeviceChosen.canonical($0.bytes, layers: layers, isAlone: isAlone) }
+      var faults: [String] = []
+      // A frame to a queue may still owe its checksums.
+      if case .forwarded = ours.fate {
+        faults = zip(["device", "software"], sides).flatMap { side, canonical in
+          canonical.faults.map { "\(side) side: \($0)" }
+        }
+      }
+      if sides[0].bytes != sides[1].bytes {
+        faults.append(bytesDiffer(sides[0].bytes, sides[1].bytes) + ", " + summary([ours]))
+      }
+      first = first ?? faults
+      guard faults.isEmpty else { continue }
+      checkFlows(number, ours, sides, layers, isAlone: isAlone)
+      return
     }
-    if sides[0].bytes != sides[1].bytes { note(number, bytesDiffer(sides[0].bytes, sides[1].bytes)) }
+    for fault in first ?? [] { note(number, fault) }
+  }
+
+  /// The headers that were put in front of a result, in the order in which they were; of a copy, what they may be.
+  private func layers(of result: Result) -> [[Encapsulation]] {
+    guard let shape = shapes[result.rule] else { return [[]] }
+    return result.isCopy ? shape.samples.map(\.layers) : [shape.layers]
+  }
+
+  private mutating func checkFlows(
+    _ number: Int, _ ours: Result, _ sides: [DeviceChosen.Canonical], _ layers: [Encapsulation], isAlone: Bool
+  ) {
+    // Fragments that were made here have the whole packet's port, which their own headers do not tell.
+    guard isAlone, layers.count == 1 else { return }
     for (index, side) in ["device", "software"].enumerated() {
-      // Fragments that were made here have the whole packet's port, which their own headers do not tell.
-      guard isAlone, let entropy = sides[index].entropy else { continue }
+      guard let entropy = sides[index].entropy else { continue }
       checkOneFlowOnePort(
-        number, side, index, rule: ours.rule, sides[index].bytes, encapsulation, entropy,
+        number, side, index, rule: ours.rule, sides[index].bytes, layers[0], entropy,
         byDevice: index == 0 && ours.stepsInHardware.contains(.encapsulate))
     }
   }
@@ -106,7 +156,7 @@ public struct Comparator {
   private mutating func judgeChecksums(_ number: Int, _ results: [Result]) {
     for result in results {
       guard case .forwarded = result.fate else { continue }
-      let header = encapsulations[result.rule]?.header.count ?? 0
+      let header = shapes[result.rule]?.layers.reduce(0) { $0 + $1.header.count } ?? 0
       guard header < result.bytes.count, !ChecksumJudge.isRight(Array(result.bytes[header...])) else { continue }
       note(number, "a checksum of what the frame carries is wrong (rule \(result.rule))")
     }
@@ -126,7 +176,7 @@ public struct Comparator {
 
   private func same(_ ours: Result, _ theirs: Result) -> Bool {
     if case .delivered(let a, let mark) = ours.fate, case .delivered(let b, let other) = theirs.fate,
-      let queues = spread[ours.rule]
+      let queues = ours.isCopy ? shapes[ours.rule]?.copyQueues : shapes[ours.rule]?.queues, !queues.isEmpty
     {
       return mark == other && queues.contains(a) && queues.contains(b)
     }
@@ -149,7 +199,7 @@ public struct Comparator {
   private func summary(_ results: [Result]) -> String {
     if results.isEmpty { return "nothing" }
     return results.map { result in
-      let rule = result.rule == 0 ? "no rule" : "rule \(result.rule)"
+      let rule = (result.rule == 0 ? "no rule" : "rule \(result.rule)") + (result.isCopy ? ", a copy" : "")
       switch result.fate {
       case .forwarded(let port): return "\(result.bytes.count) bytes out of \(names(port)) (\(rule))"
       case .delivered(let queue, let mark):
@@ -169,69 +219,5 @@ public struct Comparator {
     }
     return "bytes differ from offset \(at) on (device \(window(a)), software \(window(b)); "
       + "lengths \(a.count) and \(b.count))"
-  }
-}
-
-/// The identity of the flow inside a tunnel, for "one flow, one port".
-enum FlowIdentity {
-  /// Addresses, protocol and (when it is no fragment) ports of a frame that begins with Ethernet or IP; nil when it is
-  /// not IP.
-  static func of(_ frame: [UInt8]) -> [UInt8]? {
-    guard let at = packet(in: frame) else { return nil }
-    if frame[at] >> 4 == 4, at + 20 <= frame.count {
-      let header = Int(frame[at] & 15) * 4
-      let end = at + Int(word(frame, at + 2))
-      guard header >= 20, at + header <= end, end <= frame.count else { return nil }
-      let key = Array(frame[at + 12..<at + 20]) + [frame[at + 9]]
-      if word(frame, at + 6) & 0x3fff != 0 { return key }
-      return ports(frame, frame[at + 9], at: at + header, end: end).map { key + $0 }
-    }
-    if frame[at] >> 4 == 6, at + 44 <= frame.count {
-      // Behind extension headers may be ports, or the rest of a fragment.
-      let end = at + 40 + Int(word(frame, at + 4))
-      guard ![0, 43, 44, 51, 60].contains(frame[at + 6]), end <= frame.count else { return nil }
-      let key = Array(frame[at + 8..<at + 40]) + [frame[at + 6]]
-      return ports(frame, frame[at + 6], at: at + 40, end: end).map { key + $0 }
-    }
-    return nil
-  }
-
-  /// The ports of a TCP or UDP header, none of other protocols; nil when the header is not sound (P6), so that the frame
-  /// is in no flow that another is in.
-  private static func ports(_ frame: [UInt8], _ proto: UInt8, at: Int, end: Int) -> [UInt8]? {
-    switch proto {
-    case 6:
-      guard at + 20 <= end else { return nil }
-      let header = Int(frame[at + 12] >> 4) * 4
-      guard header >= 20, at + header <= end else { return nil }
-    case 17:
-      guard at + 8 <= end, word(frame, at + 4) >= 8, at + Int(word(frame, at + 4)) <= end else { return nil }
-    default: return []
-    }
-    return Array(frame[at..<at + 4])
-  }
-
-  /// Where the IP packet begins in a frame that begins with Ethernet or IP; nil when there is none.
-  static func packet(in frame: [UInt8]) -> Int? {
-    guard frame.count > 1 else { return nil }
-    var at = 0
-    // A frame that begins with IP begins with 0x4N or 0x60: Ethernet addresses of this project begin with 0 or 1.
-    if frame[0] >> 4 != 4 && frame[0] >> 4 != 6 || looksLikeEthernet(frame) {
-      at = 12
-      // A third tag hides the packet (SPECIFICATION.md, P2).
-      while at < 20, at + 4 <= frame.count, [0x8100, 0x88a8, 0x9100].contains(word(frame, at)) { at += 4 }
-      at += 2
-      guard at < frame.count, word(frame, at - 2) == (frame[at] >> 4 == 4 ? 0x0800 : 0x86dd) else { return nil }
-    }
-    guard at + 20 <= frame.count, frame[at] >> 4 == 4 || frame[at] >> 4 == 6 else { return nil }
-    return at
-  }
-
-  private static func word(_ bytes: [UInt8], _ at: Int) -> UInt16 {
-    at + 1 < bytes.count ? UInt16(bytes[at]) << 8 | UInt16(bytes[at + 1]) : 0
-  }
-
-  private static func looksLikeEthernet(_ bytes: [UInt8]) -> Bool {
-    [0x0800, 0x86dd, 0x8100, 0x88a8, 0x9100].contains(word(bytes, 12))
   }
 }

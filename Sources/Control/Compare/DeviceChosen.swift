@@ -6,7 +6,7 @@ import Rules
 struct DeviceChosen {
   /// What was found wrong with a device-chosen field.
   enum Fault: Equatable, Sendable {
-    case ipv4Checksum, udpChecksum, identificationWithDF, sourcePortRange(UInt16)
+    case ipv4Checksum, udpChecksum, greChecksum, identificationWithDF, sourcePortRange(UInt16)
   }
 
   /// The frame with its chosen fields made equal; `entropy` is the source port when it was chosen.
@@ -22,7 +22,7 @@ struct DeviceChosen {
   static func canonical(_ frame: [UInt8], encapsulation: Encapsulation, isAlone: Bool = false) -> Canonical {
     var out = Canonical(bytes: frame)
     let l3 = encapsulation.l3, l4 = encapsulation.l4
-    guard l3 > 0, frame.count >= l3 + (encapsulation.isIPv6 ? 40 : 20) else { return out }
+    guard encapsulation.kind != .none, frame.count >= l3 + (encapsulation.isIPv6 ? 40 : 20) else { return out }
     if !encapsulation.isIPv6 {
       if sum(Array(frame[l3..<l3 + 20])) != 0xffff { out.faults.append(.ipv4Checksum) }
       let hasDF = frame[l3 + 6] & 0x40 != 0
@@ -30,6 +30,11 @@ struct DeviceChosen {
       set(&out.bytes, l3 + 4, 0)
       // 1 stands for "was right": the sum itself follows from the other fields.
       set(&out.bytes, l3 + 10, out.faults.contains(.ipv4Checksum) ? 0 : 1)
+    }
+    if encapsulation.kind == .gre, encapsulation.header[l4] & 0x80 != 0, frame.count >= l4 + 8 {
+      // It covers what other headers put in front before may have chosen.
+      if sum(Array(frame[l4...])) != 0xffff { out.faults.append(.greChecksum) }
+      set(&out.bytes, l4 + 4, out.faults.contains(.greChecksum) ? 2 : 1)
     }
     guard encapsulation.kind == .geneve || encapsulation.kind == .vxlan, frame.count >= l4 + 8 else { return out }
     if frame[l4 + 6] | frame[l4 + 7] != 0 {
@@ -45,6 +50,22 @@ struct DeviceChosen {
     return out
   }
 
+  /// `frame` as it left with `layers` put in front one after the other; `entropy` is that of the last of them.
+  static func canonical(_ frame: [UInt8], layers: [Encapsulation], isAlone: Bool = false) -> Canonical {
+    var out = Canonical(bytes: [])
+    var rest = frame
+    for (depth, layer) in layers.reversed().enumerated() {
+      let part = canonical(rest, encapsulation: layer, isAlone: isAlone)
+      out.faults += part.faults
+      if depth == 0 { out.entropy = part.entropy }
+      let header = min(layer.header.count, part.bytes.count)
+      out.bytes += part.bytes[..<header]
+      rest = Array(part.bytes[header...])
+    }
+    out.bytes += rest
+    return out
+  }
+
   private static func checksum(_ frame: [UInt8], l3: Int, l4: Int, isIPv6: Bool) -> UInt16 {
     let length = Int(frame[l4 + 4]) << 8 | Int(frame[l4 + 5])
     guard length >= 8, l4 + length <= frame.count else { return 0 }
@@ -56,22 +77,12 @@ struct DeviceChosen {
 extension Result {
   /// The bytes with device-chosen fields made equal, so that two sides' files can be compared byte for byte.
   public func canonicalBytes(in configuration: Configuration) -> [UInt8] {
-    guard case .forwarded = fate, let rule = configuration.rules.first(where: { $0.id == self.rule })?.rule,
-      let encapsulation = rule.encapsulation(in: configuration.overlay)
+    guard case .forwarded = fate, let rule = configuration.rules.first(where: { $0.id == self.rule })?.rule
     else { return bytes }
-    return DeviceChosen.canonical(bytes, encapsulation: encapsulation).bytes
-  }
-}
-
-extension Rule {
-  /// The encapsulation that the rule puts in front, if it does.
-  func encapsulation(in overlay: Overlay) -> Encapsulation? {
-    for action in actions {
-      switch action {
-      case .rawEncap(let index), .vxlanEncap(let index), .nvgreEncap(let index): return overlay.encapsulations[index]
-      default: continue
-      }
-    }
-    return nil
+    let shape = RuleShape(rule, configuration.overlay)
+    // Which sample made a copy is not told: the first one whose headers it has.
+    let candidates = isCopy ? shape.samples.map(\.layers) : [shape.layers]
+    let sides = candidates.map { DeviceChosen.canonical(bytes, layers: $0) }
+    return (sides.first { $0.faults.isEmpty } ?? sides.first)?.bytes ?? bytes
   }
 }

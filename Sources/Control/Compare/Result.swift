@@ -1,5 +1,15 @@
 public import Device
 
+/// How far a device came with a frame.
+public enum Handover: Equatable, Sendable {
+  /// Nothing was done: there is no device, or the frame came up as it came.
+  case untouched
+  /// It came up with this rule, the last one found, of which this many actions were done.
+  case begun(rule: UInt32, actionsDone: Int)
+  /// It did not come up.
+  case finished
+}
+
 /// What came of one frame: one entry for each frame that left, and one for a drop.
 public struct Result: Equatable, Sendable {
   /// Where it went.
@@ -22,6 +32,8 @@ public struct Result: Equatable, Sendable {
   public var stepsInHardware: Steps
   /// The device did all of it; the frame never came up.
   public var isWholeInHardware = false
+  /// A copy that a `sample` action made.
+  public var isCopy = false
 
   /// A result.
   public init(fate: Fate, rule: UInt32, bytes: [UInt8], stepsInHardware: Steps = []) {

@@ -16,13 +16,17 @@ final class Checking {
   private let twin: Engine
   private var checker: AnswerChecker
   private var comparator: Comparator
-  private let rules: [UInt32: Rule]
+  private let steps: [UInt32: Set<RuleStep>]
 
   init(twin: Engine, oneIn: UInt64, _ configuration: Configuration) {
     self.twin = twin
     checker = AnswerChecker(oneIn: oneIn)
     comparator = Comparator(configuration, limit: 0)
-    rules = Dictionary(configuration.rules.map { ($0.id, $0.rule) }) { first, _ in first }
+    steps = Dictionary(
+      configuration.rules.map { numbered in
+        (numbered.id, Set(numbered.rule.actions.map { configuration.overlay.resolved($0).step }))
+      }
+    ) { first, _ in first }
   }
 
   /// The first wrong answer among what came of a frame; nil when it was right or not looked at.
@@ -37,7 +41,7 @@ final class Checking {
       frame: 0, device: results, software: twin.process(bytes, port: port, now: now), wellFormed: false)
     guard let exposed = checker.note(rule: answer.rule, agreed: comparator.count == before) else { return nil }
     let step = step(of: answer)
-    let isOwn = step == .match || rules[answer.rule]?.actions.contains { $0.step == step } ?? false
+    let isOwn = step == .match || steps[answer.rule]?.contains(step) ?? false
     return Wrong(rule: answer.rule, step: step, isOwnStep: isOwn, framesExposed: exposed)
   }
 

@@ -36,6 +36,8 @@ public final class Engine {
   private let hardware: HardwareSide?
   private let software: SoftwareSide
   private var checking: Checking?
+  /// How far the device came with the last frame.
+  public private(set) var handover = Handover.untouched
 
   /// An engine for `configuration` on the device of `plan`, or in software alone.
   ///
@@ -57,7 +59,8 @@ public final class Engine {
       var alone = options
       alone.checkOneIn = 0
       checking = Checking(
-        twin: try Engine(configuration, plan: nil, options: alone), oneIn: options.checkOneIn, configuration)
+        twin: try Engine(configuration.copyingEverything, plan: nil, options: alone), oneIn: options.checkOneIn,
+        configuration)
     }
   }
 
@@ -70,7 +73,7 @@ public final class Engine {
     hardware.poll(now: now)
     var results: [Result] = []
     var up: [(frame: Frame, bytes: [UInt8])] = []
-    hardware.receive(frame, now: now) { emission in
+    handover = hardware.receive(frame, now: now) { emission in
       if emission.frame.outcome == .up {
         up.append((emission.frame, emission.frame.bytes.array()))
       } else {
@@ -117,10 +120,15 @@ public final class Engine {
   public func count(of rule: UInt32, now: UInt64) -> RuleTotals {
     let count = software.rules.counts(of: rule)
     let frames = count?.frames ?? 0, bytes = count?.bytes ?? 0
-    let view = hardware?.counter(of: rule, softwareFrames: frames, softwareBytes: bytes, now: now)
-    return RuleTotals(
-      frames: view?.frames ?? frames, bytes: view?.bytes ?? bytes, softwareFrames: frames,
-      missingFrames: view?.missingFrames ?? 0)
+    return hardware?.totals(of: rule, softwareFrames: frames, softwareBytes: bytes, now: now)
+      ?? RuleTotals(frames: frames, bytes: bytes, softwareFrames: frames)
+  }
+
+  /// What was counted at an indirect `count`, by device and software together (SPECIFICATION.md A6).
+  public func sharedCount(of id: UInt32, now: UInt64) -> RuleTotals {
+    let count = software.rules.sharedCount(of: id) ?? SharedCount()
+    return hardware?.sharedTotals(of: id, softwareFrames: count.frames, softwareBytes: count.bytes, now: now)
+      ?? RuleTotals(frames: count.frames, bytes: count.bytes, softwareFrames: count.frames)
   }
 
   /// Where a rule is carried out now, and why it is not all the device's.
@@ -136,7 +144,7 @@ public final class Engine {
   public var distrusts: [Distrust] { hardware?.distrusts ?? [] }
 }
 
-/// What device and software counted at one rule.
+/// What device and software counted at one rule, or at an indirect `count`.
 public struct RuleTotals: Equatable, Sendable {
   /// Frames of both; never lower than it was shown before.
   public var frames: UInt64
@@ -145,7 +153,9 @@ public struct RuleTotals: Equatable, Sendable {
   /// Software's share of ``frames``.
   public var softwareFrames: UInt64
   /// Frames that may be missing from ``frames``: bypassed ones since the device's last reading.
-  public var missingFrames: UInt64
+  public var missingFrames: UInt64 = 0
+  /// Nothing is missing from ``bytes``. Frames may all be known to have been counted, and their length there not.
+  public var bytesAreExact = true
 }
 
 extension Result {
@@ -165,5 +175,6 @@ extension Result {
       fate: fate, rule: frame.rule, bytes: isDropped ? [] : frame.bytes.array(),
       stepsInHardware: inHardware ? frame.steps : steps)
     isWholeInHardware = inHardware
+    isCopy = frame.steps.contains(.sampled)
   }
 }

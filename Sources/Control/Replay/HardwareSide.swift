@@ -6,9 +6,19 @@ import Rules
 /// The device of an engine under its manager. A class, so that an engine may have none.
 final class HardwareSide {
   private var manager: OffloadManager<EmulatedDevice>
-  /// Frames that came up half done, by the rule they carry, and the rules that count.
-  private var carried: [UInt32: UInt64] = [:]
+  /// Frames that came up half done, by the rule they carry, the rules that count, and those of indirect counters.
+  private var carried: [UInt32: Carried] = [:]
   private let counts: Set<UInt32>
+  private let sharers: [UInt32: [UInt32]]
+  /// Rules that every frame meets as it came: its length there is known.
+  private let entryRules: Set<UInt32>
+
+  /// What came up half done with a rule: the device counted at least that.
+  private struct Carried {
+    var frames: UInt64 = 0
+    var bytes: UInt64 = 0
+  }
+
   /// Told which rule's frames come up with how many actions done, whenever that changes.
   private let tellSoftware: (_ rule: UInt32, _ actionsDone: Int) -> Void
 
@@ -19,8 +29,12 @@ final class HardwareSide {
       device: try EmulatedDevice(
         abilities: plan.profile.abilities, overlay: plan.deviceOverlay, seed: options.seed, faults: options.faults))
     self.tellSoftware = tellSoftware
-    counts = Set(
-      plan.rules.filter { $0.rule.actions.contains { if case .count = $0 { true } else { false } } }.map(\.id))
+    counts = Set(plan.rules.filter { $0.actions.contains { if case .count = $0 { true } else { false } } }.map(\.id))
+    sharers = plan.rules.reduce(into: [:]) { sharers, rule in
+      for id in rule.sharedCounters { sharers[id, default: []].append(rule.id) }
+    }
+    let targets = plan.rules.flatMap(\.actions).compactMap { if case .jump(let group) = $0 { group } else { nil } }
+    entryRules = Set(plan.rules.filter { $0.rule.attributes.group == 0 && !targets.contains(0) }.map(\.id))
     manager.apply(plan, now: options.start)
     manager.poll(now: options.start)
     _ = manager.takeMoves()
@@ -53,20 +67,30 @@ final class HardwareSide {
   }
 
   /// A frame from outside. `emit` sees what comes of it, and bytes that are valid during the call alone.
-  func receive(_ frame: Frame, now: UInt64, emit: (Emission) -> Void) {
+  ///
+  /// - Returns: how far the device came with it.
+  func receive(_ frame: Frame, now: UInt64, emit: (Emission) -> Void) -> Handover {
     // A frame that the device counted and software did not: bypassed, or handed up half done.
     var isCounted = false
     var halfDone: UInt32 = 0
+    var isUp = false
     manager.device.receive(frame, port: frame.inPort, now: now) { emission in
       if emission.frame.outcome != .up || emission.frame.steps.contains(.match) { isCounted = true }
-      if emission.frame.outcome == .up, emission.frame.steps.contains(.match) { halfDone = emission.frame.rule }
+      if emission.frame.outcome == .up {
+        isUp = true
+        if emission.frame.steps.contains(.match) { halfDone = emission.frame.rule }
+      }
       emit(emission)
     }
     // A guard's frames are counted by software; these the device has counted, and they say so themselves.
-    if halfDone != 0, let form = manager.installed(halfDone), form.actionsOnDevice > 0 {
-      carried[halfDone, default: 0] += 1
+    let actionsDone = manager.installed(halfDone)?.actionsOnDevice ?? 0
+    if halfDone != 0, actionsDone > 0 {
+      carried[halfDone, default: Carried()].frames += 1
+      carried[halfDone, default: Carried()].bytes += UInt64(frame.length)
     }
     if isCounted { manager.noteBypassed(frames: 1, now: now) }
+    guard isUp else { return .finished }
+    return halfDone == 0 ? .untouched : .begun(rule: halfDone, actionsDone: actionsDone)
   }
 
   /// A frame from software whose debts the device pays.
@@ -83,18 +107,41 @@ final class HardwareSide {
   }
 
   /// What both sides counted at a rule.
-  func counter(of rule: UInt32, softwareFrames: UInt64, softwareBytes: UInt64, now: UInt64) -> CounterView? {
+  func totals(of rule: UInt32, softwareFrames: UInt64, softwareBytes: UInt64, now: UInt64) -> RuleTotals? {
     manager.readCounters(now: now)
-    guard var view = manager.counter(of: rule, softwareFrames: softwareFrames, softwareBytes: softwareBytes) else {
-      return nil
+    let view = manager.counter(of: rule, softwareFrames: softwareFrames, softwareBytes: softwareBytes)
+    return view.map { totals($0, late: late(rule), softwareFrames: softwareFrames) }
+  }
+
+  /// What both sides counted at an indirect counter.
+  func sharedTotals(of id: UInt32, softwareFrames: UInt64, softwareBytes: UInt64, now: UInt64) -> RuleTotals {
+    manager.readCounters(now: now)
+    let view = manager.sharedCounter(of: id, softwareFrames: softwareFrames, softwareBytes: softwareBytes)
+    var sum = (frames: UInt64(0), bytes: UInt64(0), isExact: true)
+    for rule in sharers[id] ?? [] {
+      let part = late(rule)
+      sum = (sum.frames + part.frames, sum.bytes + part.bytes, sum.isExact && part.isExact)
     }
-    // The device counted at least the frames that came up with the rule, however late its counter is read.
-    let known = softwareFrames + (carried[rule] ?? 0)
-    if counts.contains(rule), known > view.frames {
-      view.missingFrames -= min(view.missingFrames, known - view.frames)
-      view.frames = known
-    }
-    return view
+    return totals(view, late: sum, softwareFrames: softwareFrames)
+  }
+
+  /// What the device counted at a rule for certain, and has not told yet: the frames that came up with it, however late
+  /// its counter is read. Not exact when the length at which they were counted is not known.
+  private func late(_ rule: UInt32) -> (frames: UInt64, bytes: UInt64, isExact: Bool) {
+    guard counts.contains(rule), let carried = carried[rule], let told = manager.deviceCount(of: rule),
+      carried.frames > told.frames
+    else { return (0, 0, true) }
+    let isExact = entryRules.contains(rule) && carried.bytes >= told.bytes
+    return (carried.frames - told.frames, isExact ? carried.bytes - told.bytes : 0, isExact)
+  }
+
+  private func totals(
+    _ view: CounterView, late: (frames: UInt64, bytes: UInt64, isExact: Bool), softwareFrames: UInt64
+  ) -> RuleTotals {
+    let missing = view.missingFrames - min(view.missingFrames, late.frames)
+    return RuleTotals(
+      frames: view.frames + late.frames, bytes: view.bytes + late.bytes, softwareFrames: softwareFrames,
+      missingFrames: missing, bytesAreExact: late.isExact && missing == 0)
   }
 }
 

@@ -22,10 +22,22 @@ public final class Replay {
     public var bytes: UInt64 = 0
     /// Frames that may be missing from ``frames``.
     public var missing: UInt64 = 0
+    /// Nothing is missing from ``bytes``.
+    public var bytesAreExact = true
     /// Where the rule is carried out at the end.
     public var place = Place.software
     /// Why it is not all the device's.
     public var reason: RefusalReason?
+  }
+
+  /// What was counted at an indirect `count`.
+  public struct SharedRow: Sendable, Equatable {
+    /// The indirect action's id.
+    public var id: UInt32
+    /// The rules that name it.
+    public var rules: [UInt32]
+    /// Frames and bytes.
+    public var totals: RuleTotals
   }
 
   /// What a run came to.
@@ -40,6 +52,8 @@ public final class Replay {
     public var drops: [DropReason: Int] = [:]
     /// By rule, in the order of the configuration.
     public var rules: [RuleRow] = []
+    /// By indirect `count`, in the order of their ids.
+    public var shared: [SharedRow] = []
     /// Frames that no rule matched.
     public var missed = 0
     /// Resets of the device that were met.
@@ -90,11 +104,17 @@ public final class Replay {
       rows[numbered.id]?.frames = totals.frames
       rows[numbered.id]?.bytes = totals.bytes
       rows[numbered.id]?.missing = totals.missingFrames
+      rows[numbered.id]?.bytesAreExact = totals.bytesAreExact
       let now = engine.place(of: numbered.id)
       rows[numbered.id]?.place = now.place
       rows[numbered.id]?.reason = now.refusal?.reason
     }
     report.rules = configuration.rules.compactMap { rows[$0.id] }
+    for (id, action) in configuration.overlay.indirectActions.sorted(by: { $0.key < $1.key }) {
+      guard case .count = action else { continue }
+      let rules = configuration.rules.filter { $0.rule.actions.contains(.indirect(id: id)) }.map(\.id)
+      report.shared.append(SharedRow(id: id, rules: rules, totals: engine.sharedCount(of: id, now: now)))
+    }
     report.resets = engine.resets
     report.distrusts = engine.distrusts
     return report

@@ -3,12 +3,12 @@ import Rules
 
 /// Configurations nobody thought of: ports, encapsulations of every kind and rules of every form, from a seed.
 public struct RandomConfiguration {
-  private var random: SeededGenerator
-  private var overlay = Overlay()
+  var random: SeededGenerator
+  var overlay = Overlay()
   private var ports: [Configuration.NamedPort] = []
   private var rules: [NumberedRule] = []
-  private let uplinks: [UInt16] = [0, 1]
-  private let tenants: [UInt16] = [10, 11, 12]
+  let uplinks: [UInt16] = [0, 1]
+  let tenants: [UInt16] = [10, 11, 12]
 
   /// The configuration of a seed, with about `ruleCount` rules.
   public static func make(seed: UInt64, ruleCount: Int = 40) -> Configuration {
@@ -16,6 +16,7 @@ public struct RandomConfiguration {
     maker.addPorts()
     maker.addEndpoint()
     maker.addEncapsulations()
+    maker.addSampleLists()
     while maker.rules.count < ruleCount { maker.addRule() }
     return Configuration(
       file: "seed \(seed)", ports: maker.ports, overlay: maker.overlay, rules: maker.rules, wants: [],
@@ -233,76 +234,5 @@ public struct RandomConfiguration {
     }
     if random.oneIn(2) { items += level() }
     return items
-  }
-
-  private mutating func actions(isTunnel: Bool, pattern: [Item], group: UInt32) -> [Action] {
-    var actions: [Action] = []
-    if !random.oneIn(4) { actions.append(.count(id: 0)) }
-    if random.oneIn(6) { actions.append(.age(timeout: UInt32(1 + random.below(5)))) }
-    let jumps = group < 2 && random.oneIn(5)
-    if !jumps, random.oneIn(5) { actions.append(.mark(UInt32(1 + random.below(1000)))) }
-    let encapsulates = !isTunnel && !jumps && random.oneIn(2)
-    if isTunnel, !random.oneIn(5) { actions.append(decapsulate(pattern)) }
-    if random.oneIn(4) { actions += rewrites() }
-    if encapsulates {
-      let index = UInt16(1 + random.below(12))
-      if (overlay.encapsulations[index].map(Self.carriesIP) ?? false) { actions.append(.rawDecap(index: 5)) }
-      actions.append(.rawEncap(index: index))
-    }
-    if jumps {
-      actions.append(.jump(group: group + 1 + UInt32(random.below(2))))
-    } else if encapsulates {
-      actions.append(.representedPort(random.pick(uplinks)))
-    } else {
-      switch random.below(12) {
-      case 0: actions.append(.drop)
-      case 1: actions.append(.queue(UInt16(random.below(4))))
-      case 2: actions.append(.rss(RSSAction(queues: [0, 1, 2, 3])))
-      case 3: actions.append(.portRepresentor(random.pick(tenants)))
-      case 4: actions.append(.portID(77))
-      case 5: break
-      case 6...7: actions.append(.representedPort(random.pick(uplinks)))
-      default: actions.append(.representedPort(random.pick(tenants)))
-      }
-    }
-    return actions
-  }
-
-  private mutating func decapsulate(_ pattern: [Item]) -> Action {
-    for item in pattern {
-      switch item {
-      case .geneve: return .rawDecap(index: random.oneIn(12) ? 2 : 1)
-      case .vxlan: return random.oneIn(2) ? .rawDecap(index: 2) : .vxlanDecap
-      case .gre: return .rawDecap(index: 3)
-      case .nvgre: return random.oneIn(2) ? .rawDecap(index: 4) : .nvgreDecap
-      default: continue
-      }
-    }
-    return .rawDecap(index: 1)
-  }
-
-  private static func carriesIP(_ encapsulation: Encapsulation) -> Bool {
-    let at = encapsulation.l4 + (encapsulation.kind == .geneve ? 10 : 2)
-    return encapsulation.kind != .vxlan && encapsulation.header[at] == 0x08 && encapsulation.header[at + 1] == 0
-  }
-
-  private mutating func rewrites() -> [Action] {
-    (0...random.below(2)).map { _ in
-      switch random.below(13) {
-      case 0: .set(.macSource(0x02_00_00_00_77_01))
-      case 1: .set(.macDestination(0x02_00_00_00_77_02))
-      case 2: .set(.ipv4Source(0x0a01_0000 | random.value() & 0xff))
-      case 3: .set(.ipv4Destination(0x0a02_0000 | random.value() & 0xff))
-      case 4: .set(.ipv6Source(0x2001_0db8_0001 << 80 | 5))
-      case 5: .set(.ipv6Destination(0x2001_0db8_0002 << 80 | 6))
-      case 6: .set(.l4Source(random.value()))
-      case 7: .set(.l4Destination(random.value()))
-      case 8: .set(.ttl(random.pick([1, 64, 255])))
-      case 9: .set(random.oneIn(2) ? .ipv4DSCP(random.value() & 63) : .ipv6DSCP(random.value() & 63))
-      case 10: .decTTL
-      case 11: .popVLAN
-      default: random.oneIn(2) ? .pushVLAN(etherType: 0x8100) : .set(.vlanID(random.value() & 0xfff))
-      }
-    }
   }
 }

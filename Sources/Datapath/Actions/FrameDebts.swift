@@ -33,6 +33,21 @@ enum FrameDebts {
     return offset &+ distance >= 0 && offset &+ distance <= Frame.largestOffset
   }
 
+  /// Headers in front grew by `distance`: where the others are is kept for a frame that owes, because B5's end of the
+  /// packet depends on it, and forgotten for all others.
+  static func moveLayers(_ frame: inout Frame, by distance: Int) {
+    guard !frame.owed.isEmpty else { return frame.clearOffsets() }
+    frame.outerL3 = moved(frame.outerL3, distance)
+    frame.outerL4 = moved(frame.outerL4, distance)
+    frame.innerL2 = moved(frame.innerL2, distance)
+    frame.innerL3 = moved(frame.innerL3, distance)
+    frame.innerL4 = moved(frame.innerL4, distance)
+  }
+
+  private static func moved(_ offset: Int, _ distance: Int) -> Int {
+    offset > 0 && fits(offset, distance) ? offset &+ distance : 0
+  }
+
   /// Moves the offsets, all debts kept; ``canMove(_:by:)`` must hold.
   static func shift(_ frame: inout Frame, by distance: Int) {
     if frame.owed.contains(.checksum) { frame.checksumStart &+= distance }

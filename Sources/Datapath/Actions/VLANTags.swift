@@ -9,7 +9,7 @@ enum VLANTags {
     let bytes = frame.bytes
     bytes.copy(bytes.slice(0, count: 12), at: 4)
     frame.removeFirst(4)
-    frame.clearOffsets()
+    FrameDebts.moveLayers(&frame, by: -4)
     FrameDebts.shift(&frame, by: -4)
   }
 
@@ -20,7 +20,7 @@ enum VLANTags {
     let bytes = frame.bytes
     bytes.copy(bytes.slice(4, count: 12), at: 0)
     bytes.store(UInt32(type) << 16, at: 12)
-    frame.clearOffsets()
+    FrameDebts.moveLayers(&frame, by: 4)
     FrameDebts.shift(&frame, by: 4)
   }
 

@@ -42,7 +42,7 @@ extension Datapath {
     guard layers.hasEthernet, layers.l3Kind != .none else { return .dropped(.missingEthernet) }
     let count = Int(layers.l3)
     frame.removeFirst(count)
-    frame.clearOffsets()
+    FrameDebts.moveLayers(&frame, by: -count)
     if !frame.owed.isEmpty, FrameDebts.canMove(frame, by: -count) { FrameDebts.shift(&frame, by: -count) }
     frame.steps.formUnion([.startsAtIP, .rewrite])
     work.isStale = true
@@ -101,8 +101,9 @@ extension Datapath {
       return !fits || isOuter || frame.length &+ length > 0xffff ? .segmentFirst : nil
     }
     do throws(DropReason) {
-      if isTunnel, !frame.owed.isDisjoint(with: FrameDebts.outer) {
-        try PayDebts.pay(&frame, keeping: .checksum, ports: tunnelPorts)
+      // The record has room for two IP packets: what a third one in them owes is paid while it can be found (B5).
+      if isTunnel, frame.innerL2 > 0 || !frame.owed.isDisjoint(with: FrameDebts.outer) {
+        try PayDebts.pay(&frame, keeping: frame.innerL2 > 0 ? [] : .checksum, ports: tunnelPorts)
         frame.owed.remove(.tunnelSegmentation)
       }
       if !fits { try PayDebts.pay(&frame, ports: tunnelPorts) }
@@ -122,9 +123,9 @@ extension Datapath {
 
   /// Offsets and debts after an encapsulation.
   private func owe(_ frame: inout Frame, _ template: HeaderTemplate, _ layers: LayerStack, owesSegments: Bool) {
-    frame.clearOffsets()
-    guard !frame.owed.isEmpty else { return }
     let length = Int(template.length)
+    FrameDebts.moveLayers(&frame, by: length)
+    guard !frame.owed.isEmpty else { return }
     FrameDebts.shift(&frame, by: length)
     guard template.kind != .none else { return }
     frame.outerL3 = Int(template.l3)

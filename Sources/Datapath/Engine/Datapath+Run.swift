@@ -14,6 +14,7 @@ extension Datapath {
       let op = ops[at]
       switch op.code {
       case .mark: work.mark = op.a
+      case .countShared: countShared(op.a, length: frame.length)
       case .decapTunnel, .decapEthernet, .encap:
         switch change(&frame, &work, op, &out) {
         case .none: break
@@ -37,6 +38,13 @@ extension Datapath {
       }
       at &+= 1
     }
+  }
+
+  /// A6. Others read the words while they change; only this queue writes them.
+  private func countShared(_ place: UInt32, length: Int) {
+    let at = Int(place) &* 2
+    sharedCounts.publish(sharedCounts.view.acquire(at) &+ 1, at: at)
+    sharedCounts.publish(sharedCounts.view.acquire(at &+ 1) &+ UInt64(length), at: at &+ 1)
   }
 
   /// The fates.
@@ -87,7 +95,7 @@ extension Datapath {
     }
   }
 
-  /// A copy for `sample`, with actions of its own (A3 holds for it too).
+  /// A5: a copy for `sample`, with actions of its own.
   private mutating func sample(
     _ frame: Frame, _ work: Work, _ op: Op, _ at: Int, _ out: inout EmissionBurst
   ) {
@@ -108,6 +116,7 @@ extension Datapath {
     copy.checksumOffset = frame.checksumOffset
     copy.checksums = frame.checksums
     copy.bytes.copy(frame.bytes, at: 0)
+    copy.steps.insert(.sampled)
     statistics.samples &+= 1
     var own = work
     own.isCopy = true

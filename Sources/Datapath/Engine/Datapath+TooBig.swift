@@ -23,7 +23,10 @@ extension Datapath {
       }
     }
     drop(&frame, .tooBig, &out)
-    guard ports.entries[work.port].kind == .tenant, looked?.outer.l3Kind != NetworkKind.none else { return }
+    // Nobody sent a copy (A5).
+    guard !work.isCopy, ports.entries[work.port].kind == .tenant, looked?.outer.l3Kind != NetworkKind.none else {
+      return
+    }
     answer(carried, mtu: max(0, size), &out)
   }
 

@@ -32,6 +32,8 @@ public struct Datapath: ~Copyable {
   /// Nil when outer fragments are dropped.
   var reassembler: Reassembler?
   let sampleCounts: SharedTable<UInt64>
+  /// Frames and bytes of each indirect counter, of this queue.
+  let sharedCounts: SharedTable<UInt64>
   var identification: UInt16 = 0
   /// Nanoseconds, of the burst at hand.
   var now: UInt64 = 0
@@ -63,13 +65,14 @@ public struct Datapath: ~Copyable {
       arena: try Self.arena(capacity: buffers, bufferSize: max(bufferSize, whole)),
       reassembler: try Self.reassembler(rules.overlay.endpoint, seed: seed),
       templates: try TemplateStore(rules.encapsulations),
-      sampleCounts: try SharedTable.make(count: rules.store.opView.count), owner: owner)
+      sampleCounts: try SharedTable.make(count: rules.store.opView.count),
+      sharedCounts: try rules.makeSharedCounts(), owner: owner)
   }
 
   private init(
     _ rules: RuleBook, reader: consuming Reader, arena: consuming FrameArena,
     reassembler: consuming Reassembler?, templates: consuming TemplateStore,
-    sampleCounts: SharedTable<UInt64>, owner: UInt8
+    sampleCounts: SharedTable<UInt64>, sharedCounts: SharedTable<UInt64>, owner: UInt8
   ) {
     let overlay = rules.overlay
     self.rules = rules
@@ -78,6 +81,7 @@ public struct Datapath: ~Copyable {
     self.reassembler = reassembler
     self.templates = templates
     self.sampleCounts = sampleCounts
+    self.sharedCounts = sharedCounts
     self.owner = owner
     programs = rules.store.programView
     ops = rules.store.opView

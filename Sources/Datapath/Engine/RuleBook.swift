@@ -13,6 +13,18 @@ public enum RuleChange: Sendable {
   case delete(UInt32)
 }
 
+/// What was counted at an indirect `count`.
+@frozen
+public struct SharedCount: Equatable, Sendable, BitwiseCopyable {
+  /// Frames, one for each rule that a frame matched.
+  public var frames: UInt64 = 0
+  /// Their L2 bytes without FCS, as matched.
+  public var bytes: UInt64 = 0
+
+  /// Nothing counted.
+  public init() {}
+}
+
 /// The control side of the data path: the overlay, its rules, and their compiled actions. One thread owns it; queues
 /// (``Datapath``) read what it publishes while they run.
 public final class RuleBook {
@@ -26,6 +38,8 @@ public final class RuleBook {
   let encapsulations: [(index: UInt16, value: Encapsulation)]
   // Two words a rule id: classifier index << 32 | program + 1 (0 for no rule), then the actions that the device does.
   let resume: SharedTable<UInt64>
+  // The indirect counters of each queue: frames and bytes by place. They stay when a queue ends, as what it counted does.
+  private var sharedCounts: [SharedTable<UInt64>] = []
   /// Is told each deleted rule's id and final counts, once no queue can hit it any more.
   public var onDeleted: ((UInt32, RuleCount) -> Void)?
 
@@ -131,6 +145,25 @@ public final class RuleBook {
 
   /// What all queues together counted at a rule; nil when there is no such rule.
   public func counts(of id: UInt32) -> RuleCount? { classifier.count(of: id) }
+
+  /// What all queues together counted at an indirect `count`, whatever became of its rules; nil when there is no such
+  /// action (SPECIFICATION.md A6).
+  public func sharedCount(of id: UInt32) -> SharedCount? {
+    guard let place = store.counterPlaces[id] else { return nil }
+    var sum = SharedCount()
+    for table in sharedCounts {
+      sum.frames += table.view.acquire(place * 2)
+      sum.bytes += table.view.acquire(place * 2 + 1)
+    }
+    return sum
+  }
+
+  /// The table of a new queue.
+  func makeSharedCounts() throws(DatapathError) -> SharedTable<UInt64> {
+    let table: SharedTable<UInt64> = try SharedTable.make(count: max(1, store.counterPlaces.count * 2))
+    sharedCounts.append(table)
+    return table
+  }
 
   /// Rules with an `age` action that were idle for their timeout, each told once an idle time.
   public func aged(now: UInt64) -> [UInt32] { classifier.aged(now: now) }

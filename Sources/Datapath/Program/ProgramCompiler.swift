@@ -10,9 +10,13 @@ struct ProgramCompiler {
   /// Whether the template at a place is plain (``HeaderTemplate/isPlain``).
   let isPlain: [Bool]
   private let portIndices: [UInt16: Int]
+  /// Places of indirect counters in each queue's table, by id.
+  let counterPlaces: [UInt32: Int]
 
   init(overlay: Overlay, templatePlaces: [UInt16: Int], isPlain: [Bool]) {
     self.overlay = overlay
+    let counters = overlay.indirectActions.filter { if case .count = $0.value { true } else { false } }.keys.sorted()
+    counterPlaces = Dictionary(uniqueKeysWithValues: counters.enumerated().map { ($1, $0) })
     self.templatePlaces = templatePlaces
     self.isPlain = isPlain
     portIndices = Dictionary(
@@ -26,7 +30,7 @@ struct ProgramCompiler {
     var program = RuleProgram(
       shape: .general, counts: false, ages: false, kind: .none, port: 0, actionCount: UInt16(clamping: actions.count),
       template: 0, firstOp: 0)
-    var ops: [Op] = []
+    var ops = sharedCounts(actions)
     for (index, action) in actions.enumerated() {
       for var op in self.ops(resolve(action), &program, sampleOps) {
         op.action = UInt16(clamping: index)
@@ -38,6 +42,17 @@ struct ProgramCompiler {
     ops.append(end)
     shape(&program, ops)
     return (program, ops)
+  }
+
+  /// A6: each indirect counter that the list names, once. As the rule's first action, so that frames whose counting a
+  /// device has done (V2) go on behind it.
+  private func sharedCounts(_ actions: [Action]) -> [Op] {
+    var ops: [Op] = []
+    for case .indirect(let id) in actions {
+      guard let place = counterPlaces[id], !ops.contains(where: { $0.a == UInt32(place) }) else { continue }
+      ops.append(Op(.countShared, a: UInt32(place)))
+    }
+    return ops
   }
 
   /// Indirect actions may stand for indirect ones, eight deep.

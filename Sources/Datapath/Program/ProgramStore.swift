@@ -25,14 +25,17 @@ final class ProgramStore {
     ops = try SharedTable.make(count: limit * 4 + 4096)
     self.compiler = compiler
     for (index, actions) in compiler.overlay.sampleActions.sorted(by: { $0.key < $1.key }) {
-      // A copy is not copied again.
-      let list = compiler.compile(actions, sampleOps: { _ in nil }).ops.filter { $0.code != .sample }
+      // A copy is not copied again, nor counted.
+      let list = compiler.compile(actions, sampleOps: { _ in nil }).ops
+        .filter { $0.code != .sample && $0.code != .countShared }
       sampleOps[index] = try place(list)
     }
   }
 
   var programView: TableView<RuleProgram> { programs.view }
   var opView: TableView<Op> { ops.view }
+  /// Places of indirect counters, by id.
+  var counterPlaces: [UInt32: Int] { compiler.counterPlaces }
 
   /// The place of the program for `actions`, one use more.
   ///

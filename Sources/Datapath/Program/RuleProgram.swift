@@ -17,6 +17,8 @@ struct Op: BitwiseCopyable {
     case decTTL, popVLAN
     /// `a`: TPID.
     case pushVLAN
+    /// `a`: the place of an indirect counter. Stands first in the program, whatever its place in the list.
+    case countShared
     /// `a`: ratio, `b`: first op of the copy's actions, `c`: a number that no other sample has.
     case sample
     /// `a`: group.

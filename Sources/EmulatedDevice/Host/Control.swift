@@ -82,15 +82,12 @@ extension EmulatedDevice {
       flags.insert(.guardOnly)
     } else {
       if count < rule.actions.count { flags.insert(.partial) }
-      for (index, action) in rule.actions.enumerated() {
+      for action in rule.actions {
         switch resolved(action) {
         case .count: flags.insert(.counts)
         case .age(let timeout):
           flags.insert(.ages)
           row.ageTimeout = timeout
-        case .mark(let mark) where index < count:
-          flags.insert(.marks)
-          row.mark = mark
         default: continue
         }
       }

@@ -137,7 +137,8 @@ struct ProgramWriter {
   /// One action; indirect ones are resolved by the caller. `names` says in which slots the templates are.
   mutating func action(_ action: Action, _ names: SlotNames) {
     switch action {
-    case .count, .mark, .age, .indirect: return
+    case .count, .age, .indirect: return
+    case .mark(let mark): op(.mark, UInt64(mark), width: 4)
     case .rawDecap(let index):
       switch names.decapsulations[index] {
       case .tunnel(let kind)?: op(.decapTunnel, UInt64(kind.rawValue), width: 1)

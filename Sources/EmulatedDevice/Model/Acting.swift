@@ -4,8 +4,9 @@ import Rules
 
 /// A2: a row's actions in order, on the frame at hand (target 0) or on a copy of it.
 extension Model {
-  /// Carries out `ops`; gives the fate, or nil when there is none. `hits` is how often the rule was hit before.
-  mutating func apply(_ ops: Bytes, to target: Int, hits: UInt64) throws(Exception) -> Fate? {
+  /// Carries out `ops` of the rule `rule`; gives the fate, or nil when there is none. `hits` is how often the rule was
+  /// hit before.
+  mutating func apply(_ ops: Bytes, of rule: UInt32, to target: Int, hits: UInt64) throws(Exception) -> Fate? {
     var at = 0
     while at < ops.count {
       guard let op = Op(rawValue: ops[at]) else { return nil }
@@ -21,9 +22,10 @@ extension Model {
         try works[target].encapsulate(entry, identification: identification, settings)
       case .popVLAN: works[target].popVLAN(settings)
       case .pushVLAN: try works[target].pushVLAN(ops.u16(at + 1), settings)
+      case .mark: works[target].mark = ops.u32(at + 1)
       case .sample:
         let ratio = UInt64(ops.u32(at + 1))
-        if ratio > 0, hits % ratio == 0 { try sample(ops.u16(at + 5), of: target) }
+        if ratio > 0, hits % ratio == 0 { try sample(ops.u16(at + 5), for: rule) }
       case .jump: return .jump(UInt32(ops.u16(at + 1)))
       case .queue: return .queue(ops[at + 1])
       case .rss: return .queue(spread(ops, at, works[target]))
@@ -37,15 +39,17 @@ extension Model {
     return nil
   }
 
-  /// Makes a copy and carries out a sample list on it.
-  private mutating func sample(_ slot: UInt16, of target: Int) throws(Exception) {
+  /// A5: makes a copy and carries out a sample list on it. A copy whose fate is a drop by the list is told, too.
+  private mutating func sample(_ slot: UInt16, for rule: UInt32) throws(Exception) {
     guard copiesUsed < Model.copies else { throw .copies }
     copiesUsed += 1
     let copy = copiesUsed
-    works[copy].copy(works[target])
-    let fate = try apply(settings.templates.sample(slot), to: copy, hits: 0)
+    works[copy].copy(works[0])
+    works[copy].steps.insert(.sampled)
+    let fate = try apply(settings.templates.sample(slot), of: rule, to: copy, hits: 0)
     try check(fate, target: copy, isPartial: false)
     copyFates[copy] = fate
+    copyRules[copy] = rule
   }
 
   /// RSS: one of the queues by the device's hash, inside a tunnel when that is asked for.

@@ -18,6 +18,7 @@ struct Model: ~Copyable {
   /// The frame at hand, then its copies.
   var works: InlineArray<5, Work>
   var copyFates = InlineArray<5, Fate?>(repeating: nil)
+  var copyRules = InlineArray<5, UInt32>(repeating: 0)
   var copiesUsed = 0
   /// The running IPv4 identification.
   var identification: UInt16
@@ -154,10 +155,9 @@ struct Model: ~Copyable {
         return canResume ? .halfDone(.guarded, rule: row.id, group: group) : .asItCame(.noResumePoint, rule: 0)
       }
       hits.add(slot, id: row.id, length: works[0].length)
-      if flags.contains(.marks) { works[0].mark = row.mark }
       let fate: Fate?
       do {
-        fate = try apply(store.actions(row), to: 0, hits: row.hits)
+        fate = try apply(store.actions(row), of: row.id, to: 0, hits: row.hits &+ hits.earlier(of: slot))
         if case .jump = fate {} else { try check(fate, target: 0, isPartial: flags.contains(.partial)) }
       } catch {
         return .asItCame(error.cause, rule: 0)
@@ -273,24 +273,27 @@ struct Model: ~Copyable {
     var copy = 1
     while copy <= copiesUsed {
       var out = described(frame, works[copy], token: Model.noToken)
+      out.rule = copyRules[copy]
+      var leaving = port
+      var mark: UInt32 = 0
       switch copyFates[copy] {
       case .port(let id):
         out.outcome = .forward
-        tally.add(.copied)
-        emit(Emission(frame: out, port: id))
+        leaving = id
       case .queue(let queue):
         out.outcome = .deliver
         out.queue = queue
-        tally.add(.copied)
-        emit(Emission(frame: out, port: port, mark: works[copy].mark))
-      case .drop, .jump, nil: break
+        mark = works[copy].mark
+      case .drop, .jump, nil: out.outcome = .dropped(.rule)
       }
+      tally.add(.copied)
+      emit(Emission(frame: out, port: leaving, mark: mark))
       copy += 1
     }
   }
 }
 
-/// The rules that one frame hit on its way, each once (A1).
+/// The rules that one frame hit on its way, in order; one that it came back to stands twice (A1).
 struct Hits {
   var slots = InlineArray<17, Int>(repeating: 0)
   var lengths = InlineArray<17, Int>(repeating: 0)
@@ -300,14 +303,20 @@ struct Hits {
 
   mutating func add(_ slot: Int, id: UInt32, length: Int) {
     last = id
-    var hit = 0
-    while hit < count {
-      if slots[hit] == slot { return }
-      hit += 1
-    }
     slots[count] = slot
     lengths[count] = length
     count += 1
+  }
+
+  /// How often the frame hit the row before its present hit.
+  func earlier(of slot: Int) -> UInt64 {
+    var hit = 0
+    var times: UInt64 = 0
+    while hit < count - 1 {
+      if slots[hit] == slot { times += 1 }
+      hit += 1
+    }
+    return times
   }
 }
 

@@ -43,7 +43,7 @@ enum Check: UInt8 {
 
 /// What a row does, in order. Each is a code, then its operands.
 enum Op: UInt8 {
-  /// Nothing: count, mark and age are kept in the row's head.
+  /// Nothing: count and age are kept in the row's head.
   case nothing = 0
   /// Tunnel kind (1).
   case decapTunnel
@@ -68,6 +68,8 @@ enum Op: UInt8 {
   case setVLANID
   /// Priority (1).
   case setVLANPriority
+  /// Mark (4).
+  case mark
   /// Ratio (4), list slot (2).
   case sample
   /// Group (2).
@@ -88,7 +90,7 @@ enum Op: UInt8 {
     case .nothing, .decapEthernet, .decTTL, .popVLAN, .drop, .representor: 1
     case .decapTunnel, .setTTL, .setIPv4DSCP, .setIPv6DSCP, .setVLANPriority, .queue: 2
     case .encap, .setL4Source, .setL4Destination, .pushVLAN, .setVLANID, .jump, .port: 3
-    case .setIPv4Source, .setIPv4Destination: 5
+    case .setIPv4Source, .setIPv4Destination, .mark: 5
     case .setMACSource, .setMACDestination, .sample: 7
     case .setIPv6Source, .setIPv6Destination: 17
     case .rss: 3 + Int(program[at + 2])

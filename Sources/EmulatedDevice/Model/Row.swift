@@ -20,7 +20,6 @@ struct Row {
     static let partial = Flags(rawValue: 8)
     static let counts = Flags(rawValue: 16)
     static let ages = Flags(rawValue: 32)
-    static let marks = Flags(rawValue: 64)
   }
 
   /// 0 when the row is free.
@@ -48,10 +47,6 @@ struct Row {
   var effectiveAt: UInt64 {
     get { head.load(16) }
     nonmutating set { head.store(newValue, at: 16) }
-  }
-  var mark: UInt32 {
-    get { head.u32(24) }
-    nonmutating set { head.store(newValue, at: 24) }
   }
   /// Seconds.
   var ageTimeout: UInt32 {

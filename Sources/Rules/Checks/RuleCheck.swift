@@ -46,6 +46,7 @@ public struct RuleCheck: Sendable {
       case .sample: throw RuleError(.action(index), "a copy cannot be copied again: `sample` inside sample_actions")
       case .jump: throw RuleError(.action(index), "a copy has no group to go on in: `jump` inside sample_actions")
       case .age: throw RuleError(.action(index), "`age` belongs to the rule, not to its copies")
+      case .count: throw RuleError(.action(index), "`count` belongs to the rule: copies are not counted")
       default: break
       }
     }

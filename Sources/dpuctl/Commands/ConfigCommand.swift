@@ -65,7 +65,9 @@ struct ConfigCommand: ParsableCommand {
           }
           var rules = Table(header: ["RULE", "TEXT"])
           rules.rows = document.rules.map { ["\($0.id)", $0.text] }
-          return ports.text() + "\n\n" + rules.text()
+          var text = ports.text()
+          if !document.shared.isEmpty { text += "\n\n" + document.shared.joined(separator: "\n") }
+          return text + "\n\n" + rules.text()
         }
       }
     }
@@ -86,6 +88,8 @@ struct ConfigCommand: ParsableCommand {
       }
       var schemaVersion = 1
       var ports: [Port]
+      /// The commands that made encapsulations' companions: sample lists and indirect actions.
+      var shared: [String]
       var rules: [Rule]
 
       init(_ configuration: Configuration) {
@@ -93,6 +97,13 @@ struct ConfigCommand: ParsableCommand {
           Port(
             name: named.name, id: named.port.id, kind: "\(named.port.kind)", mtuBytes: named.port.mtu,
             mac: Address.text(mac: named.port.mac), tenant: named.port.tenant, miss: "\(named.port.miss)")
+        }
+        let overlay = configuration.overlay
+        shared = overlay.sampleActions.sorted { $0.key < $1.key }.map { "\(Command.setSampleActions(index: $0, $1))" }
+        var direction = Command.Direction()
+        direction.ingress = true
+        for (id, action) in overlay.indirectActions.sorted(by: { $0.key < $1.key }) {
+          shared.append("\(Command.createIndirect(port: 0, id: id, direction, action))")
         }
         rules = configuration.rules.map { Rule(id: $0.id, text: "\($0.rule)") }
       }

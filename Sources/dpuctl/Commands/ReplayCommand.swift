@@ -73,7 +73,16 @@ struct ReplayCommand: ParsableCommand {
       var countedFrames: UInt64
       var countedBytes: UInt64
       var missingFrames: UInt64
+      var bytesAreExact: Bool
       var reason: String?
+    }
+    struct SharedCounter: Encodable {
+      var id: UInt32
+      var rules: [UInt32]
+      var countedFrames: UInt64
+      var countedBytes: UInt64
+      var missingFrames: UInt64
+      var bytesAreExact: Bool
     }
     var schemaVersion = 1
     var profile: String
@@ -83,6 +92,7 @@ struct ReplayCommand: ParsableCommand {
     var missed: Int
     var drops: [String: Int]
     var rules: [Rule]
+    var sharedCounters: [SharedCounter]
     var resets: Int
     var distrusted: [String]
     var out: String?
@@ -99,12 +109,18 @@ struct ReplayCommand: ParsableCommand {
         "rule \($0.rule): \($0.step.rawValue) taken from the device after at most \($0.framesExposed) wrong answers"
       }
       self.out = out
+      sharedCounters = report.shared.map {
+        SharedCounter(
+          id: $0.id, rules: $0.rules, countedFrames: $0.totals.frames, countedBytes: $0.totals.bytes,
+          missingFrames: $0.totals.missingFrames, bytesAreExact: $0.totals.bytesAreExact)
+      }
       rules = report.rules.map { row in
         let planned = plan[row.id]?.refusal?.reason
         return Rule(
           id: row.id, place: row.place.rawValue, framesHardware: row.bypassed,
           framesShared: row.shared, framesSoftware: row.software, countedFrames: row.frames, countedBytes: row.bytes,
-          missingFrames: row.missing, reason: (row.reason ?? planned)?.name)
+          missingFrames: row.missing, bytesAreExact: row.bytesAreExact,
+          reason: (row.reason ?? planned)?.name)
       }
     }
 
@@ -113,11 +129,21 @@ struct ReplayCommand: ParsableCommand {
       table.rows = rules.map {
         [
           "\($0.id)", $0.place, "\($0.framesHardware)", "\($0.framesShared)", "\($0.framesSoftware)",
-          $0.missingFrames == 0 ? "\($0.countedFrames)" : "\($0.countedFrames) (+ up to \($0.missingFrames))",
-          "\($0.countedBytes)", $0.reason ?? "",
+          Self.counted($0.countedFrames, $0.missingFrames), Self.bytes($0.countedBytes, $0.bytesAreExact),
+          $0.reason ?? "",
         ]
       }
       var out = "\(frames) frames in, \(forwarded) out of ports, \(delivered) to queues\n\n" + table.text()
+      if !sharedCounters.isEmpty {
+        var shared = Table(header: ["INDIRECT COUNT", "COUNTED", "BYTES", "RULES"])
+        shared.rows = sharedCounters.map {
+          [
+            "\($0.id)", Self.counted($0.countedFrames, $0.missingFrames), Self.bytes($0.countedBytes, $0.bytesAreExact),
+            $0.rules.map { "\($0)" }.joined(separator: " "),
+          ]
+        }
+        out += "\n\n" + shared.text()
+      }
       var dropped = Table(header: ["DROPPED", "FRAMES", "WHY"])
       dropped.rows = drops.sorted { $0.key < $1.key }.map { name, count in
         [name, "\(count)", DropReason.allCases.first { $0.name == name }?.sentence ?? ""]
@@ -126,6 +152,12 @@ struct ReplayCommand: ParsableCommand {
       if resets > 0 { out += "\n\nthe device was reset \(resets) times; its rules went back to it" }
       if !distrusted.isEmpty { out += "\n\n" + distrusted.joined(separator: "\n") }
       return out
+    }
+
+    private static func bytes(_ bytes: UInt64, _ isExact: Bool) -> String { isExact ? "\(bytes)" : "\(bytes) or more" }
+
+    private static func counted(_ frames: UInt64, _ missing: UInt64) -> String {
+      missing == 0 ? "\(frames)" : "\(frames) (+ up to \(missing))"
     }
   }
 }
