@@ -23,6 +23,7 @@ let package = Package(
   ],
   targets: [
     .target(name: "CShim", exclude: ["README.md"]),
+    .target(name: "CNet"),
     .systemLibrary(name: "CPcap", pkgConfig: "libpcap", providers: [.apt(["libpcap-dev"])]),
     .target(name: "Wire", dependencies: ["CShim"], exclude: ["README.md"], swiftSettings: house),
     .target(name: "Memory", dependencies: ["CShim"], exclude: ["README.md"], swiftSettings: house),
@@ -35,17 +36,22 @@ let package = Package(
       swiftSettings: house),
     .target(
       name: "EmulatedDevice", dependencies: ["Device", "Rules", "Memory"], exclude: ["README.md"], swiftSettings: house),
-    .target(name: "Ports", dependencies: ["Device", "Memory", "CPcap"], exclude: ["README.md"], swiftSettings: house),
+    .target(
+      name: "Ports", dependencies: ["Device", "Memory", "Wire", "CNet", "CPcap"], exclude: ["README.md"],
+      swiftSettings: house),
     .target(
       name: "Datapath", dependencies: ["Classifier", "Device", "Rules", "Memory", "Wire", "CShim"],
       exclude: ["README.md", "Frames/README.md"], swiftSettings: house),
+    .target(
+      name: "Runtime", dependencies: ["Datapath", "Ports", "Device", "Rules", "Memory", "Wire"],
+      exclude: ["README.md"], swiftSettings: house),
     .target(name: "Offload", dependencies: ["Device", "Rules"], exclude: ["README.md"], swiftSettings: house),
     .target(
       name: "Control",
       dependencies: [
         "Datapath", "Offload", "Classifier", "EmulatedDevice", "Ports", "Device", "Rules", "Memory", "Wire",
         .product(name: "Yams", package: "Yams"),
-      ], exclude: ["README.md"], swiftSettings: house),
+      ], exclude: ["README.md", "Configuration/Configuration.md"], swiftSettings: house),
     .executableTarget(
       name: "dpuctl",
       dependencies: [
@@ -60,6 +66,9 @@ let package = Package(
         "CCounting", "Control", "Offload", "Datapath", "Classifier", "EmulatedDevice", "Ports", "Device", "Rules",
         "Memory", "Wire",
       ], path: "Tools/Properties", exclude: ["README.md"], swiftSettings: house),
+    .executableTarget(
+      name: "live", dependencies: ["Runtime", "Control", "Datapath", "Ports", "Device"], path: "Tools/Live",
+      exclude: ["README.md"], swiftSettings: house),
     .target(name: "CBench", path: "Tools/Benchmarks/CBench"),
     .executableTarget(
       name: "benchmarks",
@@ -76,9 +85,13 @@ let package = Package(
       name: "ClassifierTests", dependencies: ["Classifier", "Device", "Rules", "Memory", "Wire"], swiftSettings: house),
     .testTarget(
       name: "EmulatedDeviceTests", dependencies: ["EmulatedDevice", "Device", "Rules", "Memory"], swiftSettings: house),
-    .testTarget(name: "PortsTests", dependencies: ["Ports", "Device", "Memory"], swiftSettings: house),
+    .testTarget(
+      name: "PortsTests", dependencies: ["Ports", "Datapath", "Device", "Memory", "Wire"], swiftSettings: house),
     .testTarget(
       name: "DatapathTests", dependencies: ["Datapath", "Classifier", "Device", "Rules", "Memory", "Wire"],
+      swiftSettings: house),
+    .testTarget(
+      name: "RuntimeTests", dependencies: ["Runtime", "Control", "Datapath", "Ports", "Device", "Memory"],
       swiftSettings: house),
     .testTarget(name: "OffloadTests", dependencies: ["Offload", "Device", "Rules"], swiftSettings: house),
     .testTarget(

@@ -47,6 +47,16 @@ extension DropReason {
     case .jumpLoop: ("jump_loop", "The rules jump in a circle.")
     case .malformedDebt: ("malformed_debt", "An owed checksum or segmentation does not fit the frame.")
     case .lostInDevice: ("lost_in_device", "The device had taken the frame and was lost.")
+    case .transmitFull: ("transmit_full", "The port's queue had no room for the frame.")
+    case .transmitRefused: ("transmit_refused", "What stands behind the port refused the frame.")
+    case .linkDown: ("link_down", "The port's link is down.")
+    case .virtioHeader: ("virtio_header", "The frame's virtio-net header does not fit the frame.")
+    case .receiveTruncated: ("receive_truncated", "The frame was longer than 65,535 bytes.")
+    case .portRate: ("port_rate", "The port's owner sent more than the port's rate.")
+    case .hostRate: ("host_rate", "There was more for or from the host than the host port's rate.")
+    case .noRoute: ("no_route", "There is no route to where the tunnel ends.")
+    case .nextHopFull: ("next_hop_full", "Too many frames wait for the next hop's address.")
+    case .nextHopTimeout: ("next_hop_timeout", "The next hop did not say its address in time.")
     }
   }
 }

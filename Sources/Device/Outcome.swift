@@ -108,6 +108,26 @@ public enum DropReason: UInt8, Error, Sendable, CaseIterable, BitwiseCopyable {
   case malformedDebt
   /// Swallowed by a device that was lost.
   case lostInDevice
+  /// The port's queue had no room.
+  case transmitFull
+  /// What stands behind the port refused the frame: too long for it, or a header that it does not take.
+  case transmitRefused
+  /// The port's link is down or gone.
+  case linkDown
+  /// A virtio-net header that does not fit its frame, or asks for what was not agreed on.
+  case virtioHeader
+  /// A frame that came was longer than 65,535 bytes.
+  case receiveTruncated
+  /// The port's owner sent more than the port's rate.
+  case portRate
+  /// More for or from the host than the host port's rate.
+  case hostRate
+  /// No route to where the tunnel ends.
+  case noRoute
+  /// Too many frames wait for the next hop's address.
+  case nextHopFull
+  /// The next hop did not say its address in time.
+  case nextHopTimeout
 }
 
 extension DropReason {

@@ -2,17 +2,18 @@
 
 # A floor imports only floors below it. Fractions are the half floors 1a and 1b.
 FLOORS = {
-    "CShim": 0, "CPcap": 0,
+    "CShim": 0, "CPcap": 0, "CNet": 0,
     "Wire": 1, "Memory": 1,
     "Virtqueue": 1.1, "VhostUser": 1.2,
     "Rules": 2, "IPsec": 2,
     "Device": 3,
     "Classifier": 4, "EmulatedDevice": 4, "DPDKDevice": 4, "Ports": 4, "HostInventory": 4,
     "Datapath": 5, "Offload": 5,
+    "Runtime": 5.5,
     "Control": 6,
     "dpuctl": 7, "dpud": 7, "rte_net_dpu": 7,
     # Tools stand beside the house and may look at all of it.
-    "CBench": 0, "CCounting": 0, "properties": 8, "benchmarks": 8,
+    "CBench": 0, "CCounting": 0, "properties": 8, "benchmarks": 8, "live": 8,
 }
 
 # What may never be reached, not even through others, though its floor is lower.
@@ -23,6 +24,7 @@ FORBIDDEN = {
 # C targets that only some rooms see.
 DOORS = {
     "CPcap": {"Ports"},
+    "CNet": {"Ports", "HostInventory"},
     "CBench": {"benchmarks"},
     "CCounting": {"properties"},
 }
@@ -33,9 +35,12 @@ SYSTEM = {
     "Virtqueue": {"Glibc", "Musl", "Synchronization"},
     "Classifier": {"Glibc", "Musl", "Synchronization"},
     "Ports": {"Glibc", "Musl"},
+    "HostInventory": {"Glibc", "Musl"},
+    "Runtime": {"Synchronization"},
     "Control": {"Foundation", "FoundationEssentials", "Glibc", "Musl", "Yams"},
     "dpuctl": {"Foundation", "FoundationEssentials", "Glibc", "Musl", "ArgumentParser"},
     "dpud": {"Foundation", "FoundationEssentials", "Glibc", "Musl", "ArgumentParser"},
+    "live": {"Dispatch", "Foundation", "Glibc", "Musl"},
     "properties": {"Dispatch", "Foundation", "Glibc", "Musl", "Synchronization"},
     "benchmarks": {"Dispatch", "Foundation", "Glibc", "Musl", "Synchronization"},
 }

@@ -55,11 +55,12 @@ class Skips(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             path = os.path.join(folder, "skips")
             with open(path, "w", encoding="utf-8") as file:
-                file.write("# comment\n\na test | needs a NIC\n")
-            self.assertEqual(expected_skips(path), {"a test": "needs a NIC"})
+                file.write("# comment\n\na test | needs a NIC\nunless root: b: test | makes namespaces\n")
+            self.assertEqual(expected_skips(path, is_root=True), {"a test": "needs a NIC"})
+            self.assertEqual(expected_skips(path, is_root=False), {"a test": "needs a NIC", "b: test": "makes namespaces"})
             with open(path, "w", encoding="utf-8") as file:
                 file.write("a test\n")
-            self.assertRaises(ValueError, expected_skips, path)
+            self.assertRaises(ValueError, expected_skips, path, True)
 
 
 if __name__ == "__main__":

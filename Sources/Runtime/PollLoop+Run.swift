@@ -1,0 +1,92 @@
+import Device
+public import Ports
+import Synchronization
+
+/// Ends a poll loop, or wakes it, from any thread.
+public final class PollControl: Sendable {
+  /// Wakes the loop.
+  public let waker: Waker
+  private let stopping = Atomic<Bool>(false)
+
+  /// - Throws: ``Ports/PortError`` when the system gives no descriptor.
+  public init() throws(PortError) { waker = try Waker() }
+
+  /// Ends the loop behind the pass at hand.
+  public func stop() {
+    stopping.store(true, ordering: .releasing)
+    waker.wake()
+  }
+
+  /// Whether ``stop()`` was called.
+  public var isStopping: Bool { stopping.load(ordering: .acquiring) }
+}
+
+/// How a poll thread waits.
+public struct PollPolicy: Equatable, Sendable {
+  /// Nanoseconds without a frame after which it sleeps; nil: never, it always asks.
+  public var spin: UInt64?
+  /// Nanoseconds between looks at what changes seldom.
+  public var lookInterval: UInt64
+
+  /// 50 µs, ten looks a second.
+  public init(spin: UInt64? = 50_000, lookInterval: UInt64 = 100_000_000) {
+    self.spin = spin
+    self.lookInterval = lookInterval
+  }
+}
+
+extension PollLoop {
+  /// Polls until `control` stops it. `housekeeping` is called at every look, on this thread, between passes.
+  public mutating func run(
+    _ control: PollControl, policy: PollPolicy = PollPolicy(),
+    housekeeping: (inout PollLoop, UInt64) -> Void = { _, _ in }
+  ) {
+    var sleeper = Sleeper(control.waker)
+    var now = MonotonicClock.now
+    var idleSince = now
+    var nextLook = now
+    while !control.isStopping {
+      if now >= nextLook {
+        look(now: now)
+        housekeeping(&self, now)
+        nextLook = now &+ policy.lookInterval
+      }
+      let frames = pass(now: now)
+      let before = now
+      now = MonotonicClock.now
+      if frames > 0 {
+        idleSince = now
+        continue
+      }
+      statistics.spun &+= now &- before
+      guard let spin = policy.spin, now &- idleSince >= spin, now < nextLook else { continue }
+      let limit = nextLook &- now
+      let longest = watch(&sleeper) ? min(limit, Self.askingInterval) : limit
+      _ = sleeper.sleep(longest)
+      let woken = MonotonicClock.now
+      statistics.sleeps &+= 1
+      statistics.slept &+= woken &- now
+      now = woken
+      // One pass is enough to see whether a wake was for frames.
+      idleSince = now &- spin
+    }
+    flush(now)
+  }
+
+  /// How long the thread sleeps when a port can only be asked: 100 µs.
+  static var askingInterval: UInt64 { 100_000 }
+
+  /// Watches the ports' descriptors; whether some port has none.
+  private func watch(_ sleeper: inout Sleeper) -> Bool {
+    sleeper.removeAll()
+    var asks = false
+    for index in 0..<ports.count {
+      switch ports.waking(index) {
+      case .readable(let descriptor): if !sleeper.append(descriptor) { asks = true }
+      case .asking: asks = true
+      case .never: break
+      }
+    }
+    return asks
+  }
+}

@@ -1,0 +1,59 @@
+import Datapath
+import Device
+import Memory
+import Ports
+
+// From the data path to the ports.
+extension PollLoop {
+  /// Gives every emission to its port's queue, and every other buffer back.
+  mutating func distribute(_ now: UInt64) {
+    for index in 0..<out.count {
+      let outcome = out[index].frame.outcome
+      if outcome == .forward {
+        send(out[index].frame, to: ports.index(of: out[index].port), now)
+      } else if outcome == .deliver {
+        send(out[index].frame, to: hostPort, now)
+      } else {
+        // Dropped, and counted by the data path.
+        recycle(out[index].frame.token)
+      }
+    }
+    for index in 0..<out.releaseCount { recycle(out.released(index)) }
+    out.removeAll()
+  }
+
+  /// Queues a frame at a port; sends the queue when it is full.
+  @inline(__always)
+  mutating func send(_ frame: Frame, to index: Int, _ now: UInt64) {
+    guard index >= 0 else { return drop(frame, .noSuchPort) }
+    if outgoing[index].isFull { flush(index, now) }
+    _ = outgoing[index].append(frame)
+  }
+
+  /// Drops a frame under a name.
+  mutating func drop(_ frame: Frame, _ reason: DropReason) {
+    drops.count(reason)
+    recycle(frame.token)
+  }
+
+  /// Sends everything that is queued.
+  mutating func flush(_ now: UInt64) {
+    for index in 0..<ports.count where outgoing[index].count > 0 { flush(index, now) }
+  }
+
+  mutating func flush(_ index: Int, _ now: UInt64) {
+    ports.transmit(index, &outgoing[index], now: now, free: &free)
+    for place in 0..<free.count { recycle(free[place]) }
+    free.removeAll()
+  }
+
+  /// Gives a buffer back to whoever it came from.
+  @inline(__always)
+  mutating func recycle(_ token: UInt32) {
+    if UInt8(truncatingIfNeeded: token >> 24) == datapath.owner {
+      datapath.recycle(token)
+    } else {
+      _ = ports.recycle(token)
+    }
+  }
+}

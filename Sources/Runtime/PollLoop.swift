@@ -1,0 +1,141 @@
+public import Datapath
+public import Device
+import Memory
+public import Ports
+
+/// One thread's work: bursts from its ports through its queue of the data path to its ports, and sleep when there is
+/// none. Nothing in it waits for another thread.
+public struct PollLoop: ~Copyable {
+  /// The ports.
+  public var ports = PortSet()
+  /// The queue of the data path.
+  public internal(set) var datapath: Datapath
+  /// What was done.
+  public internal(set) var statistics = PollStatistics()
+  /// Frames dropped here, between data path and ports, by reason.
+  public internal(set) var drops = DropCounters()
+
+  var received = FrameBurst()
+  /// A part of what was received: frames that may become many go on in small groups.
+  var part = FrameBurst()
+  var out: EmissionBurst
+  /// What goes to each port, by index.
+  var outgoing = OwnedTable<FrameBurst>(capacity: PortSet.most)
+  var free = TokenList(capacity: 4096)
+  /// Index of the port that frames for the host's queues go to; -1 for none.
+  var hostPort = -1
+
+  /// A loop for this queue. Ports are added with ``add(_:id:)-(TapPort,_)`` and its kin.
+  public init(_ datapath: consuming Datapath) {
+    out = EmissionBurst(capacity: FrameBurst.capacity + datapath.buffersAvailable)
+    self.datapath = datapath
+  }
+
+  /// Adds a port under its number in rules, and tells the data path which debts it takes. False when there is no room, or
+  /// the number or owner is another's.
+  public mutating func add(_ port: consuming TapPort, id: UInt16) -> Bool {
+    guard port.owner != datapath.owner else { return false }
+    return attach(ports.add(port, id: id))
+  }
+
+  /// See ``add(_:id:)-(TapPort,_)``.
+  public mutating func add(_ port: consuming PacketPort, id: UInt16) -> Bool {
+    guard port.owner != datapath.owner else { return false }
+    return attach(ports.add(port, id: id))
+  }
+
+  /// See ``add(_:id:)-(TapPort,_)``.
+  public mutating func add(_ port: consuming CapturePort, id: UInt16) -> Bool {
+    guard port.owner != datapath.owner else { return false }
+    return attach(ports.add(port, id: id))
+  }
+
+  private mutating func attach(_ index: Int?) -> Bool {
+    guard let index else { return false }
+    outgoing.append(FrameBurst())
+    datapath.setCarried(ports.facts(index).carries, port: ports.id(index))
+    return true
+  }
+
+  /// Says which port frames go to that a rule sends to a queue of the host; they are dropped without one.
+  public mutating func setHostPort(id: UInt16) { hostPort = ports.index(of: id) }
+
+  /// Asks every port once and carries out what came. `now` is in nanoseconds. Returns how many frames came.
+  public mutating func pass(now: UInt64) -> Int {
+    var frames = 0
+    for index in 0..<ports.count {
+      received.removeAll()
+      ports.receive(index, &received, now: now)
+      guard received.count > 0 else { continue }
+      frames &+= received.count
+      carryOut(now)
+    }
+    flush(now)
+    statistics.passes &+= 1
+    if frames > 0 {
+      statistics.busyPasses &+= 1
+      statistics.frames &+= UInt64(truncatingIfNeeded: frames)
+    }
+    return frames
+  }
+
+  /// Drops what became too old, and looks after ports; called a few times a second.
+  public mutating func look(now: UInt64) {
+    ports.look(now: now)
+    datapath.expire(now: now)
+  }
+
+  /// The burst that was received, as a whole or in parts.
+  private mutating func carryOut(_ now: UInt64) {
+    var owed: Owed = []
+    for index in 0..<received.count { owed.formUnion(received[index].owed) }
+    guard !owed.isDisjoint(with: [.tcpSegmentation, .udpSegmentation]) else {
+      datapath.process(&received, now: now, out: &out)
+      return distribute(now)
+    }
+    // Segments take buffers, which come back when they were sent.
+    var segments = 0
+    for index in 0..<received.count {
+      let count = Self.segments(of: received[index])
+      if segments &+ count > datapath.buffersAvailable, part.count > 0 {
+        carryOutPart(now)
+        segments = 0
+      }
+      _ = part.append(received[index])
+      segments &+= count
+    }
+    if part.count > 0 { carryOutPart(now) }
+  }
+
+  private mutating func carryOutPart(_ now: UInt64) {
+    datapath.process(&part, now: now, out: &out)
+    part.removeAll()
+    distribute(now)
+    flush(now)
+  }
+
+  private static func segments(of frame: Frame) -> Int {
+    guard frame.segmentSize > 0 else { return 1 }
+    return frame.length / Int(frame.segmentSize) &+ 1
+  }
+}
+
+/// What a poll thread did.
+@frozen
+public struct PollStatistics: Equatable, Sendable, BitwiseCopyable {
+  /// Times that all ports were asked.
+  public var passes: UInt64 = 0
+  /// Times that some port had frames.
+  public var busyPasses: UInt64 = 0
+  /// Frames that came.
+  public var frames: UInt64 = 0
+  /// Times that the thread slept.
+  public var sleeps: UInt64 = 0
+  /// Nanoseconds spent asking in vain.
+  public var spun: UInt64 = 0
+  /// Nanoseconds asleep.
+  public var slept: UInt64 = 0
+
+  /// Zeroes.
+  public init() {}
+}

@@ -1,0 +1,31 @@
+import Memory
+import Testing
+
+@Suite("An owned table")
+struct OwnedTableTests {
+  /// Tells when it goes.
+  final class Grave {
+    var numbers: [Int] = []
+  }
+
+  struct Mortal: ~Copyable {
+    var number: Int
+    let grave: Grave
+    deinit { grave.numbers.append(number) }
+  }
+
+  @Test("keeps its elements at their places, changes them there, and ends each once")
+  func life() {
+    let grave = Grave()
+    do {
+      var table = OwnedTable<Mortal>(capacity: 10)
+      for number in 0..<7 { table.append(Mortal(number: number, grave: grave)) }
+      table[3].number += 100
+      var numbers: [Int] = []
+      for index in 0..<table.count { numbers.append(table[index].number) }
+      #expect(numbers == [0, 1, 2, 103, 4, 5, 6])
+      #expect(grave.numbers.isEmpty)
+    }
+    #expect(grave.numbers.sorted() == [0, 1, 2, 4, 5, 6, 103])
+  }
+}
