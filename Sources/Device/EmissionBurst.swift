@@ -34,14 +34,13 @@ public struct EmissionBurst: ~Copyable {
     return true
   }
 
-  /// Adds an emission of `frame` at `port` without a mark; false when there is no room.
+  /// Adds an emission of the frame at `index` of `burst` at `port`, without a mark; false when there is no room.
   ///
-  /// The record is written where it stays: one that is built elsewhere first is stored in parts and loaded whole, and
-  /// such a load waits.
+  /// The record goes from memory to memory; a copy of it that is changed first costs more than all else.
   @inlinable @inline(__always)
-  public mutating func append(_ frame: Frame, port: UInt16) -> Bool {
+  public mutating func append(_ burst: borrowing FrameBurst, _ index: Int, port: UInt16) -> Bool {
     guard used < emissions.count else { return false }
-    emissions[used].frame = frame
+    emissions.copyFront(at: used, from: burst.frames, index)
     emissions[used].port = port
     emissions[used].mark = 0
     used &+= 1

@@ -124,6 +124,18 @@ public struct Frame: BitwiseCopyable, Sendable {
     }
   }
 
+  /// Whether `count` bytes from the segment's first one on are in its buffer: its bytes and the tail room.
+  @inlinable @inline(__always)
+  public func reaches(_ count: Int) -> Bool { count <= Int(storedLength) &+ Int(storedTailroom) }
+
+  /// The segment's first `count` bytes, tail room included. More than ``reaches(_:)`` says traps.
+  @inlinable @inline(__always)
+  public func window(_ count: Int) -> Bytes {
+    precondition(count >= 0 && reaches(count))
+    guard let base = unsafe UnsafeMutableRawPointer(bitPattern: address) else { preconditionFailure("empty frame") }
+    return unsafe Bytes(base: base, count: count)
+  }
+
   /// Moves the beginning `count` bytes forward, into the headroom. Offsets are not moved.
   ///
   /// Traps when `count` is over ``headroom`` or the segment would be over 65,535 bytes: callers look first.
@@ -208,6 +220,36 @@ extension Frame {
     innerL2Units = 0
     innerL3Units = 0
     innerL4Units = 0
+  }
+
+  /// What an encapsulation leaves of the record: `count` bytes more in front, and no offset holds any more.
+  ///
+  /// More than ``headroom``, or a segment of over 65,535 bytes, traps.
+  @inlinable @inline(__always)
+  public mutating func wrap(_ count: Int, rule: UInt32) {
+    prepend(count)
+    clearOffsets()
+    steps = Steps(rawValue: steps.rawValue | Steps.match.rawValue | Steps.encapsulate.rawValue)
+    self.rule = rule
+    outcome = .forward
+  }
+
+  /// What a decapsulation leaves of the record: the bytes `start..<end`, and what was known of the inner checksums. A
+  /// range outside of the segment traps.
+  @inlinable @inline(__always)
+  public mutating func unwrap(_ start: Int, _ end: Int, rule: UInt32, tunnelKey: UInt32) {
+    precondition(start >= 0 && start <= end && end <= length && headroom &+ start <= 0xffff)
+    let behind = length &- end &+ tailroom
+    address &+= UInt(bitPattern: start)
+    storedHeadroom &+= UInt16(truncatingIfNeeded: start)
+    storedLength = UInt16(truncatingIfNeeded: end &- start)
+    storedTailroom = UInt16(truncatingIfNeeded: min(behind, 0xffff))
+    clearOffsets()
+    steps = Steps(rawValue: steps.rawValue | Steps.match.rawValue | Steps.decapsulate.rawValue)
+    checksums.rawValue >>= 4
+    self.rule = rule
+    self.tunnelKey = tunnelKey
+    outcome = .forward
   }
 
   /// The largest offset the record holds.

@@ -30,6 +30,7 @@ private func quiet(seed: UInt64, frames: Int, isJudged: Bool) throws {
   let arena = try FrameArena(capacity: FrameBurst.capacity, bufferSize: 1 << 17)
   var mix = TrafficGenerator.Mix()
   mix.spoiledPercent = 20
+  mix.repeatedPercent = 50
   var traffic = TrafficGenerator(configuration, mix: mix, seed: seed)
   var burst = FrameBurst()
   var out = EmissionBurst(capacity: 4096)

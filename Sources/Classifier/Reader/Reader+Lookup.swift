@@ -8,6 +8,13 @@ extension Reader {
     unsafe search(group, slots: .max &>> UInt64(64 &- count))
   }
 
+  /// Looks up the slots whose bit is set in `slots`.
+  public mutating func lookup(slots: UInt64, group: UInt32) {
+    found &= ~slots
+    guard slots != 0, let group = unsafe view.pointee.group(group) else { return }
+    unsafe search(group, slots: slots)
+  }
+
   /// Looks up one slot in `group`: for a frame that goes on in another group than its burst.
   public mutating func lookup(slot: Int, group: UInt32) {
     precondition(slot >= 0 && slot < Self.burst)

@@ -23,6 +23,10 @@ public struct Reader: ~Copyable, @unchecked Sendable {
   @usableFromInline let packed: UnsafeMutablePointer<UInt64>
   @usableFromInline var view: UnsafeMutablePointer<View>
   @usableFromInline var version: UInt32 = 0
+  /// The rules of this burst by number, valid from ``enter(now:)`` to ``leave()``: what a lookup said under one number
+  /// it says again under the same number, and no number comes twice. Never 0.
+  @inlinable public var generation: UInt64 { entered }
+  @usableFromInline var entered: UInt64 = 0
   @usableFromInline var now: UInt64 = 0
   /// Slots of the burst that hit a rule; `scratch` says which.
   @usableFromInline var found: UInt64 = 0
@@ -41,7 +45,8 @@ public struct Reader: ~Copyable, @unchecked Sendable {
   @inlinable
   public mutating func enter(now: UInt64) {
     // The version first: a view at least as new holds every row that the version shows.
-    version = UInt32(truncatingIfNeeded: epochs.enter(Machine(), reader: place))
+    entered = epochs.enter(Machine(), reader: place)
+    version = UInt32(truncatingIfNeeded: entered)
     let address = unsafe Machine().acquire64(epochs.board + 8)
     if let view = unsafe UnsafeMutablePointer<View>(bitPattern: UInt(address)) { unsafe self.view = view }
     self.now = now

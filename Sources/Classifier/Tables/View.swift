@@ -6,6 +6,8 @@ struct View {
   @usableFromInline var groupCount: Int
   @usableFromInline var subtables: UnsafeMutablePointer<SubtableView>
   @usableFromInline var slots: OptionSlots
+  /// Another number for each view that was ever shown.
+  @usableFromInline var serial: UInt64
 
   /// The group's tables, or nil when it has no rule.
   @inlinable @inline(__always)
@@ -61,7 +63,7 @@ final class ViewMemory {
   private let subtables: UnsafeMutablePointer<SubtableView>
 
   /// Lays out the groups, each with its tables in any order.
-  init(groups list: [(id: UInt32, subtables: [Subtable])], slots: OptionSlots) {
+  init(groups list: [(id: UInt32, subtables: [Subtable])], slots: OptionSlots, serial: UInt64) {
     let total = list.reduce(0) { $0 + $1.subtables.count }
     unsafe groups = .allocate(capacity: max(1, list.count))
     unsafe subtables = .allocate(capacity: max(1, total))
@@ -78,7 +80,8 @@ final class ViewMemory {
         unsafe next += 1
       }
     }
-    unsafe view.initialize(to: View(groups: groups, groupCount: list.count, subtables: subtables, slots: slots))
+    unsafe view.initialize(
+      to: View(groups: groups, groupCount: list.count, subtables: subtables, slots: slots, serial: serial))
   }
 
   deinit {

@@ -131,7 +131,9 @@ extension Writer {
     if viewIsStale {
       var groups: [UInt32: [Subtable]] = [:]
       for case let table? in subtables { groups[table.key.group, default: []].append(table) }
-      let fresh = ViewMemory(groups: groups.map { (id: $0.key, subtables: $0.value) }, slots: slots.slots)
+      let serial = unsafe view.view.pointee.serial + 1
+      let fresh = ViewMemory(
+        groups: groups.map { (id: $0.key, subtables: $0.value) }, slots: slots.slots, serial: serial)
       unsafe words.order64(shared.viewPlace, UInt64(UInt(bitPattern: fresh.view)))
       replaced.append(view)
       view = fresh

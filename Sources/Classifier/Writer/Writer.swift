@@ -39,7 +39,7 @@ final class Writer<Words: SharedWords> {
   init(_ words: Words, limit: Int, readers: Int) throws(ClassifierError) {
     self.words = words
     shared = try SharedState(limit: limit, readers: readers)
-    view = ViewMemory(groups: [], slots: OptionSlots())
+    view = ViewMemory(groups: [], slots: OptionSlots(), serial: 1)
     unsafe words.order64(shared.viewPlace, UInt64(UInt(bitPattern: view.view)))
     shared.epochs.publish(words, version)
   }

@@ -9,6 +9,8 @@ public struct TrafficGenerator {
     public var spoiledPercent = 0
     /// Of a hundred frames, how many are about no rule at all.
     public var strayPercent = 5
+    /// Of a hundred frames, how many are an earlier one again, half of them with a small change: flows have many frames.
+    public var repeatedPercent = 0
     /// Ordinary traffic.
     public init() {}
   }
@@ -32,6 +34,9 @@ public struct TrafficGenerator {
   private var random: SeededGenerator
   private var synthesizer: FrameSynthesizer
   private var mutator: FrameMutator
+  /// Frames that may come again.
+  private var earlier: [Generated] = []
+  private static let remembered = 32
 
   /// A generator for `configuration`; the same seed gives the same frames.
   public init(_ configuration: Configuration, mix: Mix = Mix(), seed: UInt64) {
@@ -49,6 +54,25 @@ public struct TrafficGenerator {
 
   /// The next frame.
   public mutating func next() -> Generated {
+    guard mix.repeatedPercent > 0 else { return fresh() }
+    if !earlier.isEmpty, random.below(100) < mix.repeatedPercent {
+      var again = random.pick(earlier)
+      if random.oneIn(2) {
+        again.bytes = mutator.mutate(again.bytes)
+        again.isSpoiled = true
+      }
+      return again
+    }
+    let made = fresh()
+    if earlier.count < Self.remembered {
+      earlier.append(made)
+    } else {
+      earlier[random.below(Self.remembered)] = made
+    }
+    return made
+  }
+
+  private mutating func fresh() -> Generated {
     let entry = random.pick(entries)
     guard !entry.rules.isEmpty, random.below(100) >= mix.strayPercent else { return stray(entry.port) }
     let numbered = random.pick(entry.rules)

@@ -85,6 +85,7 @@ public struct VerifyRun {
     let verifier = try Verifier(configuration, plan: plan(configuration, profile), options: options)
     var mix = TrafficGenerator.Mix()
     mix.spoiledPercent = spoiledPercent
+    mix.repeatedPercent = 40
     var traffic = TrafficGenerator(configuration, mix: mix, seed: seed)
     for index in 0..<count {
       let frame = traffic.next()

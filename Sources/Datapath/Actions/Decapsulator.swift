@@ -66,16 +66,26 @@ enum Decapsulator {
   /// 20 bytes in three loads; options are summed by the whole-checksum kernel.
   @inline(__always)
   static func isIPv4HeaderValid(_ bytes: Bytes, _ l3: Int) -> Bool {
-    if bytes[l3] == 0x45 {
-      let first: UInt64 = bytes.load(l3)
-      let second: UInt64 = bytes.load(l3 &+ 8)
-      let sum =
-        (first >> 32) &+ (first & 0xffff_ffff) &+ (second >> 32) &+ (second & 0xffff_ffff)
-        &+ UInt64(bytes.u32(l3 &+ 16))
-      return InternetChecksum.isValid(InternetChecksum.fold(sum))
+    guard bytes[l3] == 0x45 else {
+      let header = bytes.slice(l3, count: Int(bytes[l3] & 15) &* 4)
+      return InternetChecksum.isValid(InternetChecksum.sum(header.span))
     }
-    let header = bytes.slice(l3, count: Int(bytes[l3] & 15) &* 4)
-    return InternetChecksum.isValid(InternetChecksum.sum(header.span))
+    let first: UInt64 = bytes.load(l3)
+    let second: UInt64 = bytes.load(l3 &+ 8)
+    let sum =
+      (first >> 32) &+ (first & 0xffff_ffff) &+ (second >> 32) &+ (second & 0xffff_ffff)
+      &+ UInt64(bytes.u32(l3 &+ 16))
+    return InternetChecksum.isValid(InternetChecksum.fold(sum))
+  }
+
+  /// The checksum of the UDP datagram at `l4` that ends at `end`, which owes nothing.
+  @inline(never)
+  static func isUDPValid(_ bytes: Bytes, l3: Int, l4: Int, isIPv6: Bool, end: Int) -> Bool {
+    let addresses = isIPv6 ? bytes.slice(l3 &+ 8, count: 32) : bytes.slice(l3 &+ 12, count: 8)
+    let sum =
+      UInt64(InternetChecksum.sum(addresses.span)) &+ 17 &+ UInt64(truncatingIfNeeded: end &- l4)
+      &+ UInt64(InternetChecksum.sum(bytes.slice(l4, count: end &- l4).span))
+    return InternetChecksum.isValid(InternetChecksum.fold(sum))
   }
 
   @inline(never)
@@ -112,14 +122,19 @@ enum Decapsulator {
     return combineECN(bytes, stack, outer: outer)
   }
 
-  @inline(never)
+  @inline(__always)
   private static func combineECN(_ bytes: Bytes, _ stack: HeaderStack, outer: UInt8) -> Bool {
-    guard stack.inner.l3Kind != .none else { return true }
-    let inner = ecn(bytes, stack.inner)
+    stack.inner.l3Kind == .none
+      || combineECN(bytes, Int(stack.inner.l3), isIPv6: stack.inner.l3Kind == .ipv6, outer: outer)
+  }
+
+  /// For the inner header at `l3` under an outer ECN that is not 0.
+  @inline(never)
+  static func combineECN(_ bytes: Bytes, _ l3: Int, isIPv6: Bool, outer: UInt8) -> Bool {
+    let inner = ecn(bytes, l3, isIPv6: isIPv6)
     guard let result = TunnelECN.decapsulated(inner: inner, outer: outer) else { return false }
     guard result != inner else { return true }
-    let l3 = Int(stack.inner.l3)
-    if stack.inner.l3Kind == .ipv4 {
+    if !isIPv6 {
       Rewriter.setTOS(bytes, l3, bytes[l3 &+ 1] & 0xfc | result)
     } else {
       bytes[l3 &+ 1] = bytes[l3 &+ 1] & 0xcf | result << 4
@@ -129,11 +144,12 @@ enum Decapsulator {
 
   @inline(__always)
   static func ecn(_ bytes: Bytes, _ layers: LayerStack) -> UInt8 {
-    switch layers.l3Kind {
-    case .ipv4: bytes[Int(layers.l3) &+ 1] & 3
-    case .ipv6: bytes[Int(layers.l3) &+ 1] >> 4 & 3
-    case .none: 0
-    }
+    layers.l3Kind == .none ? 0 : ecn(bytes, Int(layers.l3), isIPv6: layers.l3Kind == .ipv6)
+  }
+
+  @inline(__always)
+  static func ecn(_ bytes: Bytes, _ l3: Int, isIPv6: Bool) -> UInt8 {
+    isIPv6 ? bytes[l3 &+ 1] >> 4 & 3 : bytes[l3 &+ 1] & 3
   }
 
   /// Takes everything around the inner frame off, and moves what the record says to what is left (D2).

@@ -22,16 +22,28 @@ struct CarriedFacts: BitwiseCopyable {
     }
   }
 
+  /// A frame without IP.
+  init() {}
+
   @inline(__always)
   init(_ bytes: Bytes, _ layers: LayerStack) {
-    let l3 = Int(layers.l3)
-    if layers.l3Kind == .ipv4 {
+    if layers.l3Kind == .none {
+      self.init()
+    } else {
+      self.init(bytes, l3: Int(layers.l3), isIPv6: layers.l3Kind == .ipv6)
+    }
+  }
+
+  /// Of the IP header at `l3`.
+  @inline(__always)
+  init(_ bytes: Bytes, l3: Int, isIPv6: Bool) {
+    if isIPv6 {
+      tos = UInt8(truncatingIfNeeded: bytes.u16(l3) >> 4)
+      ttl = bytes[l3 &+ 7]
+    } else {
       tos = bytes[l3 &+ 1]
       ttl = bytes[l3 &+ 8]
       df = bytes[l3 &+ 6] & 0x40 != 0
-    } else if layers.l3Kind == .ipv6 {
-      tos = UInt8(truncatingIfNeeded: bytes.u16(l3) >> 4)
-      ttl = bytes[l3 &+ 7]
     }
   }
 }
@@ -68,7 +80,7 @@ extension HeaderTemplate {
   /// E2 and E3 for an outer IPv4 header with UDP and no UDP checksum around Ethernet, the common case: everything but
   /// ECN, lengths, port and header checksum stands in the template.
   @inline(__always)
-  func finishPlain(_ out: Bytes, tos inner: UInt8, hash: UInt32) {
+  func finishPlain(_ out: Bytes, tos inner: UInt8, port: UInt16) {
     let l3 = Int(self.l3)
     let l4 = Int(self.l4)
     let total = out.count &- l3
@@ -79,7 +91,7 @@ extension HeaderTemplate {
     out[l3 &+ 1] = tos
     out.store(UInt16(truncatingIfNeeded: total), at: l3 &+ 2)
     out.store(checksum, at: l3 &+ 10)
-    out.store(port(hash), at: l4)
+    out.store(port, at: l4)
     out.store(UInt16(truncatingIfNeeded: out.count &- l4), at: l4 &+ 4)
   }
 
@@ -90,7 +102,7 @@ extension HeaderTemplate {
 
   /// E2 and E3 in full. `bodySum` is the sum of everything behind the header, read only where a checksum covers it.
   @inline(never)
-  func finish(_ out: Bytes, _ carried: CarriedFacts, hash: UInt32, carriedSum: UInt16, identification: inout UInt16) {
+  func finish(_ out: Bytes, _ carried: CarriedFacts, port: UInt16, carriedSum: UInt16, identification: inout UInt16) {
     guard kind != .none else { return }
     let tos =
       (copiesDSCP ? carried.tos & 0xfc : dscp) | (copiesECN ? TunnelECN.encapsulated(inner: carried.tos) : 0)
@@ -108,7 +120,7 @@ extension HeaderTemplate {
       out.store(UInt16(df ? 0x4000 : 0), at: l3 &+ 6)
       out[l3 &+ 8] = ttl
     }
-    if hasUDP { out.store(port(hash), at: Int(l4)) }
+    if hasUDP { out.store(port, at: Int(l4)) }
     setLengths(out, l3: l3, l4: Int(l4), carriedSum: carriedSum)
   }
 

@@ -77,7 +77,7 @@ extension Datapath {
     }
     template.prepend(to: &frame, from: templates)
     let outer = frame.bytes
-    template.finish(outer, carried, hash: hash, carriedSum: sum, identification: &identification)
+    template.finish(outer, carried, port: template.port(hash), carriedSum: sum, identification: &identification)
     if template.kind == .none {
       outer.store(UInt16(layers.l3Kind == .ipv4 ? 0x0800 : 0x86dd), at: length &- 2)
     } else {

@@ -14,18 +14,48 @@ extension Datapath {
     self.now = now
     let count = burst.count
     reader.enter(now: now)
-    parse(&burst, count: count)
-    reader.lookup(count: count, group: 0)
-    for index in 0..<count { reader.prefetchCounter(reader.hit(index)) }
-    for index in 0..<count { carryOut(&burst[index], index, &out) }
+    let isCached = cache.begin(reader)
+    let rest = isCached ? recognise(&burst, count: count) : Self.all(count)
+    if rest != 0 {
+      parse(&burst, rest)
+      reader.lookup(slots: rest, group: 0)
+      prefetchCounters(rest)
+    }
+    carryOut(&burst, rest, learns: isCached, &out)
+    if isCached { note(count, rest) }
     reader.leave()
+  }
+
+  @inline(__always)
+  private mutating func note(_ count: Int, _ rest: UInt64) {
+    let known = count &- rest.nonzeroBitCount
+    statistics.recognised &+= UInt64(truncatingIfNeeded: known)
+    cache.end(asked: count, known: known)
+  }
+
+  /// As many low bits as there are frames.
+  @inline(__always)
+  private static func all(_ count: Int) -> UInt64 { count == 0 ? 0 : .max &>> UInt64(64 &- count) }
+
+  /// Asks for the lines that counting will write.
+  @inline(__always)
+  private func prefetchCounters(_ slots: UInt64) {
+    var slots = slots
+    while slots != 0 {
+      let index = slots.trailingZeroBitCount
+      slots &= slots &- 1
+      reader.prefetchCounter(reader.hit(index))
+    }
   }
 
   /// Headers and keys. A frame that cannot take the straight way is marked by its in-port's sign and goes through
   /// ``enter(_:out:)``.
   @inline(__always)
-  private mutating func parse(_ burst: inout FrameBurst, count: Int) {
-    for index in 0..<count {
+  private mutating func parse(_ burst: inout FrameBurst, _ slots: UInt64) {
+    var rest = slots
+    while rest != 0 {
+      let index = rest.trailingZeroBitCount
+      rest &= rest &- 1
       let port = ports.index(of: burst[index].inPort)
       inPorts[index] = Self.skip
       // Half-done frames, frames that owe, chained frames and frames of unknown ports go one by one.
@@ -37,7 +67,10 @@ extension Datapath {
       inPorts[index] = Int32(truncatingIfNeeded: port)
     }
     // A loop of its own: a wide load of what narrow stores have just written would wait for them.
-    for index in 0..<count {
+    rest = slots
+    while rest != 0 {
+      let index = rest.trailingZeroBitCount
+      rest &= rest &- 1
       // A slot that goes its own way must not keep an earlier burst's key.
       if inPorts[index] == Self.skip { stacks[index] = HeaderStack() }
       reader.prepare(index, stacks[index], burst[index].bytes, inPort: burst[index].inPort)
@@ -45,23 +78,26 @@ extension Datapath {
   }
 
   @inline(__always)
-  private mutating func carryOut(_ frame: inout Frame, _ index: Int, _ out: inout EmissionBurst) {
+  mutating func carryOut(
+    _ burst: inout FrameBurst, _ index: Int, _ rest: UInt64, learns: Bool, _ out: inout EmissionBurst
+  ) {
     let port = inPorts[index]
-    guard port != Self.skip else { return enter(&frame, out: &out) }
+    guard port != Self.skip else { return enter(&burst[index], out: &out) }
     let hit = reader.hit(index)
     if hit.isHit {
       let program = programs[Int(hit.payload)]
+      if program.shape != .general, learns { learn(burst[index], index, hit, program, rest: rest) }
       switch program.shape {
       case .encapPort:
-        if encapPort(&frame, index, hit, program, &out) { return }
+        if encapPort(burst, index, hit, program, &out) { return }
       case .decapPort:
-        if decapPort(&frame, index, hit, program, &out) { return }
+        if decapPort(burst, index, hit, program, &out) { return }
       default: break
       }
     }
     var work = Work(
       stacks[index], port: Int(port), looksIntoTunnels: ports.entries[Int(port)].kind == .uplink)
-    follow(&frame, &work, hit, &out)
+    follow(&burst[index], &work, hit, &out)
   }
 
   @inline(__always)
@@ -73,56 +109,69 @@ extension Datapath {
     }
   }
 
-  /// [count] encap port to an uplink, from a plain template. False, and nothing is done, when something is out of the
-  /// ordinary.
+  /// [count] encap port to an uplink. False, and nothing is done, when something is out of the ordinary.
   @inline(__always)
   private mutating func encapPort(
-    _ frame: inout Frame, _ index: Int, _ hit: RuleHit, _ program: RuleProgram, _ out: inout EmissionBurst
+    _ burst: borrowing FrameBurst, _ index: Int, _ hit: RuleHit, _ program: RuleProgram, _ out: inout EmissionBurst
   ) -> Bool {
-    let template = templates.templates[Int(program.template)]
+    let slot = Int(program.template)
     let port = ports.entries[Int(program.port)]
-    let length = frame.length
-    guard template.overhead &+ length <= Int(port.mtu), frame.headroom >= Int(template.padded),
-      length &+ Int(template.padded) <= 0xffff
+    let length = burst[index].length
+    let padded = Int(templates.templates[slot].padded)
+    guard stacks[index].outer.hasEthernet, templates.templates[slot].overhead &+ length <= Int(port.mtu),
+      burst[index].headroom >= padded, length &+ padded <= 0xffff
     else { return false }
-    // The record is copied before it is changed, for the same reason.
-    guard out.append(frame, port: port.id) else { return false }
+    // The record is copied before it is changed: a wide load of what narrow stores have just written waits for them.
+    guard out.append(burst, index, port: port.id) else { return false }
     countHit(hit, program, length: length)
-    let bytes = frame.bytes
     let layers = stacks[index].outer
-    let tos = CarriedFacts.tos(bytes, layers)
-    let hash = FlowHash.hash(bytes, layers)
-    encapsulate(&out[out.count &- 1].frame, template, tos: tos, hash: hash, rule: reader.id(of: hit))
+    let entropy = templates.templates[slot].port(FlowHash.hash(burst[index].bytes, layers))
+    wrap(
+      &out[out.count &- 1].frame, slot, CarriedFacts(burst[index].bytes, layers), entropy: entropy,
+      rule: reader.id(of: hit))
     return true
   }
 
+  /// Puts the template in `slot` around a frame that has the headroom and owes nothing.
   @inline(__always)
-  private func encapsulate(
-    _ frame: inout Frame, _ template: HeaderTemplate, tos: UInt8, hash: UInt32, rule: UInt32
+  mutating func wrap(
+    _ frame: inout Frame, _ slot: Int, _ carried: CarriedFacts, entropy: UInt16, rule: UInt32
   ) {
-    template.prepend(to: &frame, from: templates)
-    template.finishPlain(frame.bytes, tos: tos, hash: hash)
+    if templates.templates[slot].isPlain {
+      templates.templates[slot].prepend(to: &frame, from: templates)
+      templates.templates[slot].finishPlain(frame.bytes, tos: carried.tos, port: entropy)
+    } else {
+      wrapFully(&frame, slot, carried, entropy: entropy)
+    }
     frame.clearOffsets()
     frame.steps.formUnion([.match, .encapsulate])
     frame.rule = rule
     frame.outcome = .forward
   }
 
+  @inline(never)
+  private mutating func wrapFully(_ frame: inout Frame, _ slot: Int, _ carried: CarriedFacts, entropy: UInt16) {
+    let template = templates.templates[slot]
+    let sum = template.sumsUDP || template.sumsGRE ? InternetChecksum.sum(frame.bytes.span) : 0
+    template.prepend(to: &frame, from: templates)
+    template.finish(frame.bytes, carried, port: entropy, carriedSum: sum, identification: &identification)
+  }
+
   /// [count] decap port.
   @inline(__always)
   private mutating func decapPort(
-    _ frame: inout Frame, _ index: Int, _ hit: RuleHit, _ program: RuleProgram, _ out: inout EmissionBurst
+    _ burst: borrowing FrameBurst, _ index: Int, _ hit: RuleHit, _ program: RuleProgram, _ out: inout EmissionBurst
   ) -> Bool {
     let stack = stacks[index]
     let port = ports.entries[Int(program.port)]
     guard stack.tunnelProtocol == 0x6558,
-      Decapsulator.check(frame, stack, asked: program.kind, policy: policy) == nil,
+      Decapsulator.check(burst[index], stack, asked: program.kind, policy: policy) == nil,
       packetLength(stack.inner, end: Int(stack.outer.l3End)) <= Int(port.mtu)
     else { return false }
-    guard Decapsulator.combineECN(frame.bytes, stack), out.append(frame, port: port.id) else {
+    guard Decapsulator.combineECN(burst[index].bytes, stack), out.append(burst, index, port: port.id) else {
       return false
     }
-    countHit(hit, program, length: frame.length)
+    countHit(hit, program, length: burst[index].length)
     decapsulate(&out[out.count &- 1].frame, stack, program.kind, rule: reader.id(of: hit))
     return true
   }

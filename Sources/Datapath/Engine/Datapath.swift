@@ -25,6 +25,9 @@ public struct Datapath: ~Copyable {
   /// The burst's headers, and its slots' in-ports; ``skip`` for a frame that is done.
   var stacks: FlatTable<HeaderStack>
   var inPorts: FlatTable<Int32>
+  /// The burst's candidates of ``cache``, 0 for none.
+  var flows: FlatTable<UInt64>
+  var cache: FlowCache
   var arena: FrameArena
   /// The top byte of the tokens of frames that were made here.
   public let owner: UInt8
@@ -54,9 +57,12 @@ public struct Datapath: ~Copyable {
   ///   - bufferSize: bytes of each, 512…131,072; the largest frame that can be copied is 448 shorter.
   ///   - owner: the top byte of the tokens of these buffers; no other owner may have it.
   ///   - seed: of hashes that nobody outside should know.
+  ///   - cachedFlows: flows that the cache in front of the tables knows, 256 bytes each; 0 for no cache. What comes out
+  ///     is the same.
   /// - Throws: ``DatapathError/memory(_:)``, and ``DatapathError/rules(_:)`` when all queues of the book are taken.
   public init(
-    _ rules: RuleBook, buffers: Int = 1024, bufferSize: Int = 2560, owner: UInt8 = 0xd0, seed: UInt64 = 0
+    _ rules: RuleBook, buffers: Int = 1024, bufferSize: Int = 2560, owner: UInt8 = 0xd0, seed: UInt64 = 0,
+    cachedFlows: Int = 8192
   ) throws(DatapathError) {
     // A packet that was put together has up to 65,535 bytes.
     let whole = rules.overlay.endpoint.reassembly == nil ? 0 : 0xffff + TemplateStore.slotSize
@@ -66,13 +72,13 @@ public struct Datapath: ~Copyable {
       reassembler: try Self.reassembler(rules.overlay.endpoint, seed: seed),
       templates: try TemplateStore(rules.encapsulations),
       sampleCounts: try SharedTable.make(count: rules.store.opView.count),
-      sharedCounts: try rules.makeSharedCounts(), owner: owner)
+      sharedCounts: try rules.makeSharedCounts(), owner: owner, cachedFlows: cachedFlows)
   }
 
   private init(
     _ rules: RuleBook, reader: consuming Reader, arena: consuming FrameArena,
     reassembler: consuming Reassembler?, templates: consuming TemplateStore,
-    sampleCounts: SharedTable<UInt64>, sharedCounts: SharedTable<UInt64>, owner: UInt8
+    sampleCounts: SharedTable<UInt64>, sharedCounts: SharedTable<UInt64>, owner: UInt8, cachedFlows: Int
   ) {
     let overlay = rules.overlay
     self.rules = rules
@@ -93,6 +99,8 @@ public struct Datapath: ~Copyable {
     policy = DecapsulationPolicy(acceptsZeroUDPChecksumIPv6: overlay.endpoint.acceptsZeroUDPChecksumIPv6)
     stacks = FlatTable(repeating: HeaderStack(), count: FrameBurst.capacity)
     inPorts = FlatTable(repeating: Self.skip, count: FrameBurst.capacity)
+    flows = FlatTable(repeating: 0, count: FrameBurst.capacity)
+    cache = FlowCache(capacity: cachedFlows)
     buckets = TenantBuckets(highest: ports.highestTenant)
   }
 

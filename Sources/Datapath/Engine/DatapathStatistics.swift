@@ -17,6 +17,10 @@ public struct DatapathStatistics: Equatable, Sendable, BitwiseCopyable {
   public var segmented: UInt64 = 0
   /// Frames that went on where a device had stopped.
   public var resumed: UInt64 = 0
+  /// Frames whose flow the cache knew.
+  public var recognised: UInt64 = 0
+  /// Flows that the cache took in.
+  public var learned: UInt64 = 0
 
   /// Zeroes.
   public init() {}

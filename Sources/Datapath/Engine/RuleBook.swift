@@ -52,11 +52,15 @@ public final class RuleBook {
     self.overlay = overlay
     encapsulations = overlay.encapsulations.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
     let templates = try TemplateStore(encapsulations)
-    var plain: [Bool] = []
-    for place in encapsulations.indices { plain.append(templates.templates[place].isPlain) }
+    var carriesEthernet: [Bool] = []
+    for place in encapsulations.indices {
+      let template = templates.templates[place]
+      carriesEthernet.append(template.kind != .none && template.inside == 0x6558)
+    }
     let places = Dictionary(uniqueKeysWithValues: encapsulations.enumerated().map { ($1.index, $0) })
     store = try ProgramStore(
-      limit: limit, compiler: ProgramCompiler(overlay: overlay, templatePlaces: places, isPlain: plain))
+      limit: limit,
+      compiler: ProgramCompiler(overlay: overlay, templatePlaces: places, carriesEthernet: carriesEthernet))
     resume = try SharedTable.make(count: Int(Self.highestID + 1) * 2)
     do throws(ClassifierError) {
       classifier = try Classifier(limit: limit, readers: queues)

@@ -51,7 +51,7 @@ struct TemplateStore: ~Copyable {
   /// A template has at most 400 bytes.
   static let slotSize = 448
   private(set) var templates: FlatTable<HeaderTemplate>
-  private let bytes: FrameArena
+  let bytes: FrameArena
 
   /// Compiles `encapsulations`; the index in the store is the place in the list.
   ///

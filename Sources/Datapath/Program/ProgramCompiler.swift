@@ -7,18 +7,18 @@ struct ProgramCompiler {
   let overlay: Overlay
   /// Place of an encapsulation in the template store, by its number.
   let templatePlaces: [UInt16: Int]
-  /// Whether the template at a place is plain (``HeaderTemplate/isPlain``).
-  let isPlain: [Bool]
+  /// Whether the template at a place puts a tunnel around Ethernet.
+  let carriesEthernet: [Bool]
   private let portIndices: [UInt16: Int]
   /// Places of indirect counters in each queue's table, by id.
   let counterPlaces: [UInt32: Int]
 
-  init(overlay: Overlay, templatePlaces: [UInt16: Int], isPlain: [Bool]) {
+  init(overlay: Overlay, templatePlaces: [UInt16: Int], carriesEthernet: [Bool]) {
     self.overlay = overlay
     let counters = overlay.indirectActions.filter { if case .count = $0.value { true } else { false } }.keys.sorted()
     counterPlaces = Dictionary(uniqueKeysWithValues: counters.enumerated().map { ($1, $0) })
     self.templatePlaces = templatePlaces
-    self.isPlain = isPlain
+    self.carriesEthernet = carriesEthernet
     portIndices = Dictionary(
       overlay.ports.enumerated().map { ($1.id, $0) }, uniquingKeysWith: { first, _ in first })
   }
@@ -143,7 +143,7 @@ struct ProgramCompiler {
     program.port = UInt16(last.a)
     if ops.count == 2 {
       program.shape = .port
-    } else if ops[0].code == .encap, isPlain[Int(ops[0].a)], overlay.ports[Int(last.a)].kind == .uplink {
+    } else if ops[0].code == .encap, carriesEthernet[Int(ops[0].a)], overlay.ports[Int(last.a)].kind == .uplink {
       program.shape = .encapPort
       program.template = ops[0].a
     } else if ops[0].code == .decapTunnel, let kind = TunnelKind(rawValue: UInt8(truncatingIfNeeded: ops[0].a)) {

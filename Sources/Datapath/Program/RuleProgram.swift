@@ -60,7 +60,7 @@ struct RuleProgram: BitwiseCopyable {
     case general = 0
     /// [count] [age] port.
     case port
-    /// [count] [age] encap port, the template plain and the port an uplink.
+    /// [count] [age] encap port, the template a tunnel around Ethernet and the port an uplink.
     case encapPort
     /// [count] [age] decap port.
     case decapPort
