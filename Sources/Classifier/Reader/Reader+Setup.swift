@@ -10,6 +10,8 @@ extension Reader {
     unsafe keys.initialize(repeating: 0, count: Reader.burst * FlowKey.stride)
     unsafe packed = .allocate(capacity: Reader.burst * FlowKey.stride)
     unsafe packed.initialize(repeating: 0, count: Reader.burst * FlowKey.stride)
+    unsafe waiting = .allocate(capacity: Reader.burst)
+    unsafe waiting.initialize(repeating: WaitingKey(), count: Reader.burst)
     unsafe scratch = .allocate(capacity: Reader.burst)
     for slot in 0..<Reader.burst { unsafe (scratch + slot).initialize(to: BurstScratch()) }
     let address = unsafe Machine().acquire64(shared.viewPlace)

@@ -51,22 +51,20 @@ extension Reader {
       shape.words[index] = unsafe view.pointee.masks[index]
       shape.places[index] = unsafe Int(view.pointee.indices[index])
     }
-    var wanted: UInt64 = 0
+    var waiting = 0
     var rest = slots
     while rest != 0 {
       let slot = rest.trailingZeroBitCount
       rest &= rest &- 1
       let key = unsafe keys + slot &* FlowKey.stride
       guard unsafe key[0] & required == required else { continue }
-      wanted |= 1 &<< UInt64(slot)
-      let words = unsafe packed + slot &* FlowKey.stride
+      let words = unsafe packed + waiting &* FlowKey.stride
       for index in 0..<count { unsafe words[index] = key[shape.places[index]] & shape.words[index] }
-      let hash = unsafe ExactTable.hash(words, count: count)
-      unsafe scratch[slot].hash = hash
-      unsafe dpu_prefetch(table.bucket(table.first(hash)))
+      unsafe ask(table, waiting, slot: slot, hash: ExactTable.hash(words, count: count))
+      waiting &+= 1
     }
-    wanted = probe(table, wanted)
-    unsafe resolve(table, wanted, hasResidual: view.pointee.hasResidual, count: count)
+    unsafe settle(
+      table, packed, stride: FlowKey.stride, waiting, hasResidual: view.pointee.hasResidual, count: count)
   }
 
   /// More words than there are types for.
@@ -74,89 +72,101 @@ extension Reader {
   private mutating func searchWide(_ view: UnsafeMutablePointer<SubtableView>, _ slots: UInt64) {
     let table = unsafe view.pointee.table
     let required = unsafe view.pointee.required
-    var wanted: UInt64 = 0
+    var waiting = 0
     var rest = slots
     while rest != 0 {
       let slot = rest.trailingZeroBitCount
       rest &= rest &- 1
       let key = unsafe keys + slot &* FlowKey.stride
       guard unsafe key[0] & required == required else { continue }
-      wanted |= 1 &<< UInt64(slot)
-      let words = unsafe packed + slot &* FlowKey.stride
+      let words = unsafe packed + waiting &* FlowKey.stride
       unsafe view.pointee.pack(key, into: words)
-      let hash = unsafe ExactTable.hash(words, count: table.wordCount)
-      unsafe scratch[slot].hash = hash
-      unsafe dpu_prefetch(table.bucket(table.first(hash)))
+      unsafe ask(table, waiting, slot: slot, hash: ExactTable.hash(words, count: table.wordCount))
+      waiting &+= 1
     }
-    wanted = probe(table, wanted)
-    unsafe resolve(table, wanted, hasResidual: view.pointee.hasResidual, count: table.wordCount)
+    unsafe settle(
+      table, packed, stride: FlowKey.stride, waiting, hasResidual: view.pointee.hasResidual, count: table.wordCount)
   }
 
-  /// Looks at the buckets; gives the slots that may have a row.
+  /// Notes a key that is to be found, and asks for its bucket.
   @inline(__always)
-  private func probe(_ table: ExactTable, _ slots: UInt64) -> UInt64 {
-    var found: UInt64 = 0
-    var unknown: UInt64 = 0
-    var rest = slots
-    while rest != 0 {
-      let slot = rest.trailingZeroBitCount
-      rest &= rest &- 1
-      let hash = unsafe scratch[slot].hash
-      let candidate = table.probe(Machine(), hash: hash)
-      if candidate == ExactTable.none { continue }
-      if candidate == ExactTable.unknown {
-        unknown |= 1 &<< UInt64(slot)
-        unsafe dpu_prefetch(table.bucket(table.other(table.first(hash), tag: ExactTable.tag(hash))))
-      } else {
-        found |= 1 &<< UInt64(slot)
-        ask(table, candidate, slot)
+  func ask(_ table: ExactTable, _ index: Int, slot: Int, hash: UInt64) {
+    unsafe waiting[index].hash = hash
+    unsafe waiting[index].slot = UInt32(truncatingIfNeeded: slot)
+    unsafe dpu_prefetch(table.bucket(table.first(hash)))
+  }
+
+  /// Finds the `total` keys that were asked for; key i stands `stride` * i words behind `words`.
+  @inline(__always)
+  mutating func settle(
+    _ table: ExactTable, _ words: UnsafePointer<UInt64>, stride: Int, _ total: Int, hasResidual: Bool, count: Int
+  ) {
+    if probe(table, total) { probeOthers(table, total) }
+    var index = 0
+    while index < total {
+      let candidate = unsafe waiting[index].candidate
+      if candidate != ExactTable.none {
+        let key = unsafe words + index &* stride
+        let found: UnsafeMutableRawPointer?
+        if hasResidual {
+          unsafe found = verified(table, index, key)
+        } else {
+          unsafe found = table.resolve(
+            Machine(), candidate: candidate, key: key, hash: waiting[index].hash, version: version, count: count
+          ) { _ in true }
+        }
+        if let row = unsafe found { unsafe take(row, Int(waiting[index].slot)) }
       }
+      index &+= 1
     }
-    while unknown != 0 {
-      let slot = unknown.trailingZeroBitCount
-      unknown &= unknown &- 1
-      let candidate = unsafe table.probeOther(Machine(), hash: scratch[slot].hash)
-      if candidate == ExactTable.none { continue }
-      found |= 1 &<< UInt64(slot)
-      ask(table, candidate, slot)
-    }
-    return found
   }
 
-  /// Notes a slot's candidate and asks for its row.
+  /// Looks at the first buckets; true when there is a key that may be in its second one.
   @inline(__always)
-  private func ask(_ table: ExactTable, _ candidate: UInt32, _ slot: Int) {
-    unsafe scratch[slot].candidate = candidate
+  func probe(_ table: ExactTable, _ total: Int) -> Bool {
+    let waiting = unsafe waiting
+    let isLong = table.stride > 64
+    var isAway = false
+    var index = 0
+    while index < total {
+      let hash = unsafe waiting[index].hash
+      let candidate = table.probe(Machine(), hash: hash)
+      unsafe waiting[index].candidate = candidate
+      if candidate < ExactTable.unknown {
+        unsafe dpu_prefetch(table.row(candidate))
+        if isLong { unsafe dpu_prefetch(table.row(candidate) + 64) }
+      } else if candidate == ExactTable.unknown {
+        isAway = true
+        unsafe dpu_prefetch(table.bucket(table.other(table.first(hash), tag: ExactTable.tag(hash))))
+      }
+      index &+= 1
+    }
+    return isAway
+  }
+
+  @inline(never)
+  func probeOthers(_ table: ExactTable, _ total: Int) {
+    for index in 0..<total where unsafe waiting[index].candidate == ExactTable.unknown {
+      let candidate = unsafe table.probeOther(Machine(), hash: waiting[index].hash)
+      unsafe waiting[index].candidate = candidate
+      if candidate != ExactTable.none { prefetch(table, candidate) }
+    }
+  }
+
+  @inline(__always)
+  private func prefetch(_ table: ExactTable, _ candidate: UInt32) {
     let row = unsafe table.row(candidate)
     unsafe dpu_prefetch(row)
     if table.stride > 64 { unsafe dpu_prefetch(row + 64) }
   }
 
-  @inline(__always)
-  private mutating func resolve(_ table: ExactTable, _ slots: UInt64, hasResidual: Bool, count: Int) {
-    var rest = slots
-    while rest != 0 {
-      let slot = rest.trailingZeroBitCount
-      rest &= rest &- 1
-      let words = unsafe UnsafePointer(packed + slot &* FlowKey.stride)
-      let (hash, candidate) = unsafe (scratch[slot].hash, scratch[slot].candidate)
-      let found: UnsafeMutableRawPointer?
-      if hasResidual {
-        unsafe found = verified(table, slot, words, hash, candidate)
-      } else {
-        unsafe found = table.resolve(
-          Machine(), candidate: candidate, key: words, hash: hash, version: version, count: count
-        ) { _ in true }
-      }
-      if let row = unsafe found { unsafe take(row, slot) }
-    }
-  }
-
   /// With options outside of the key: rows are compared with the frame's own options.
   @inline(never)
   private func verified(
-    _ table: ExactTable, _ slot: Int, _ words: UnsafePointer<UInt64>, _ hash: UInt64, _ candidate: UInt32
+    _ table: ExactTable, _ index: Int, _ words: UnsafePointer<UInt64>
   ) -> UnsafeMutableRawPointer? {
+    let (hash, candidate) = unsafe (waiting[index].hash, waiting[index].candidate)
+    let slot = unsafe Int(waiting[index].slot)
     let (options, length) = unsafe (scratch[slot].options, scratch[slot].optionsLength)
     return unsafe table.resolve(
       Machine(), candidate: candidate, key: words, hash: hash, version: version, count: table.wordCount
@@ -166,13 +176,18 @@ extension Reader {
     }
   }
 
-  /// Takes a row as the slot's hit when it is better than the one it has.
   @inline(__always)
-  private mutating func take(_ row: UnsafeMutableRawPointer, _ slot: Int) {
-    let found = unsafe RuleHit(
+  func hit(of row: UnsafeMutableRawPointer) -> RuleHit {
+    unsafe RuleHit(
       index: row.load(fromByteOffset: ExactTable.Row.rule, as: UInt32.self),
       payload: row.load(fromByteOffset: ExactTable.Row.payload, as: UInt32.self),
       priority: row.load(fromByteOffset: ExactTable.Row.priority, as: UInt32.self))
+  }
+
+  /// Takes a row as the slot's hit when it is better than the one it has.
+  @inline(__always)
+  private mutating func take(_ row: UnsafeMutableRawPointer, _ slot: Int) {
+    let found = unsafe hit(of: row)
     let bit: UInt64 = 1 &<< UInt64(slot)
     if self.found & bit == 0 || (unsafe isBetter(found, scratch[slot].hit)) {
       unsafe scratch[slot].hit = found

@@ -21,6 +21,8 @@ public struct Reader: ~Copyable, @unchecked Sendable {
   @usableFromInline let keys: UnsafeMutablePointer<UInt64>
   /// The masked words for the table at hand, as many apart as the keys.
   @usableFromInline let packed: UnsafeMutablePointer<UInt64>
+  /// The keys that the table at hand is asked for.
+  @usableFromInline let waiting: UnsafeMutablePointer<WaitingKey>
   @usableFromInline var view: UnsafeMutablePointer<View>
   @usableFromInline var version: UInt32 = 0
   /// The rules of this burst by number, valid from ``enter(now:)`` to ``leave()``: what a lookup said under one number
@@ -37,6 +39,7 @@ public struct Reader: ~Copyable, @unchecked Sendable {
     epochs.leave(Machine(), reader: place)
     unsafe keys.deallocate()
     unsafe packed.deallocate()
+    unsafe waiting.deallocate()
     unsafe scratch.deallocate()
     shared.givePlace(place)
   }
@@ -138,26 +141,30 @@ public struct Reader: ~Copyable, @unchecked Sendable {
   }
 }
 
+/// A key that a table is asked for.
+@frozen @usableFromInline
+struct WaitingKey: BitwiseCopyable {
+  @usableFromInline var hash: UInt64 = 0
+  /// What the looks at the buckets said.
+  @usableFromInline var candidate: UInt32 = 0
+  /// The frame's slot.
+  @usableFromInline var slot: UInt32 = 0
+
+  @usableFromInline init() {}
+}
+
 /// A slot's working memory.
 @safe @frozen @usableFromInline
 struct BurstScratch {
-  @usableFromInline var hash: UInt64
   @usableFromInline var hit: RuleHit
-  /// What the first look at the table at hand said.
-  @usableFromInline var candidate: UInt32
   /// The frame's Geneve options, when `optionsLength` is not 0.
   @usableFromInline var options: UnsafeRawPointer?
   @usableFromInline var optionsLength: Int
-  // To a cache line.
-  @usableFromInline var padding: (UInt64, UInt64, UInt64)
 
   @usableFromInline
   init() {
-    hash = 0
     hit = .none
-    candidate = 0
     unsafe options = nil
     optionsLength = 0
-    padding = (0, 0, 0)
   }
 }

@@ -28,10 +28,20 @@ extension ExactTable {
     unsafe shared.release32(bucket(place.bucket) + Bucket.references + place.slot * 4, reference)
   }
 
-  func addOverflow(_ shared: some SharedWords, _ index: UInt32, _ change: Int) {
-    let at = unsafe bucket(index) + Bucket.overflow
-    let count = unsafe shared.acquire32(at)
-    unsafe shared.release32(at, UInt32(truncatingIfNeeded: Int(count) + change))
+  /// Notes that a row with this tag, at home in the bucket, is about to live in its other one.
+  func addOverflow(_ shared: some SharedWords, _ index: UInt32, tag: UInt16) {
+    let base = unsafe bucket(index)
+    let bits = unsafe shared.acquire64(base + Bucket.away)
+    unsafe shared.release64(base + Bucket.away, bits | Self.awayBit(tag))
+    unsafe shared.release32(base + Bucket.overflow, shared.acquire32(base + Bucket.overflow) &+ 1)
+  }
+
+  /// Notes that such a row is gone. Bits are of many rows and go with the last of them.
+  func subtractOverflow(_ shared: some SharedWords, _ index: UInt32) {
+    let base = unsafe bucket(index)
+    let count = unsafe shared.acquire32(base + Bucket.overflow) &- 1
+    unsafe shared.release32(base + Bucket.overflow, count)
+    if count == 0 { unsafe shared.release64(base + Bucket.away, 0) }
   }
 
   func freeSlot(_ shared: some SharedWords, _ index: UInt32) -> Place? {
@@ -47,7 +57,7 @@ extension ExactTable {
     let home = first(hash)
     if let place = unsafe place(shared, in: home, tag: tag, key: key) { return place }
     // The second bucket is mostly another cache miss.
-    guard unsafe shared.acquire32(bucket(home) + Bucket.overflow) != 0 else { return nil }
+    guard unsafe isAway(shared, from: bucket(home), tag: tag) else { return nil }
     return unsafe place(shared, in: other(home, tag: tag), tag: tag, key: key)
   }
 
@@ -80,7 +90,7 @@ extension ExactTable {
     }
     let second = other(home, tag: tag)
     if let place = freeSlot(shared, second) {
-      addOverflow(shared, home, 1)
+      addOverflow(shared, home, tag: tag)
       fill(shared, place, tag: tag, reference: row | Self.displaced)
       return true
     }
@@ -90,7 +100,7 @@ extension ExactTable {
         return true
       }
       if let place = makeRoom(shared, second, depth: depth) {
-        addOverflow(shared, home, 1)
+        addOverflow(shared, home, tag: tag)
         fill(shared, place, tag: tag, reference: row | Self.displaced)
         return true
       }
@@ -101,7 +111,7 @@ extension ExactTable {
   /// Moves one row that is in its first bucket, `index`, to its second; the slot given back still has its tag.
   ///
   /// Readers that look at the first bucket before the caller overwrites the slot find the row there, later ones see
-  /// the overflow count and find it in the second.
+  /// that it is away and find it in the second.
   func makeRoom(_ shared: some SharedWords, _ index: UInt32, depth: Int) -> Place? {
     for slot in 0..<8 {
       let place = Place(bucket: index, slot: slot)
@@ -114,7 +124,7 @@ extension ExactTable {
       // The way may have come back to this very slot.
       guard let free, self.reference(shared, place) == reference, self.tag(shared, place) == tag else { continue }
       guard free.bucket != place.bucket || free.slot != place.slot else { continue }
-      addOverflow(shared, index, 1)
+      addOverflow(shared, index, tag: tag)
       fill(shared, free, tag: tag, reference: reference | Self.displaced)
       return place
     }
@@ -126,6 +136,8 @@ extension ExactTable {
     let reference = reference(shared, place)
     let tag = tag(shared, place)
     setTag(shared, place, 0)
-    if reference & Self.displaced != 0 { addOverflow(shared, other(place.bucket, tag: tag), -1) }
+    if reference & Self.displaced != 0 {
+      subtractOverflow(shared, other(place.bucket, tag: tag))
+    }
   }
 }

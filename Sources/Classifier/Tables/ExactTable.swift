@@ -2,8 +2,9 @@ import CShim
 
 /// One exact-match table as readers see it: two-choice buckets of tags and row indices, and rows of masked words.
 ///
-/// A bucket is a cache line: eight 16-bit tags (0 is empty) at 0, eight 32-bit row references at 16, and at 48 how many
-/// rows whose first bucket this is live in their second one. While that is 0, the second bucket need not be looked at.
+/// A bucket is a cache line: eight 16-bit tags (0 is empty) at 0, eight 32-bit row references at 16, at 48 how many rows
+/// whose first bucket this is live in their second one, and at 56 a bit for the top six bits of each such row's tag. Where
+/// the bit is not set, the second bucket need not be looked at.
 /// A row has a header of 24 bytes (``Row``) and its words behind it; rows of one match are chained, best first.
 ///
 /// **Why a reader never misses a row that it must see.** A row moves only from its first bucket to its second, is
@@ -55,6 +56,7 @@ struct ExactTable: @unchecked Sendable {
     @usableFromInline static let tags = 0
     @usableFromInline static let references = 16
     @usableFromInline static let overflow = 48
+    @usableFromInline static let away = 56
     @usableFromInline static let size = 64
   }
 
@@ -89,8 +91,18 @@ struct ExactTable: @unchecked Sendable {
   /// The tag of a hash, never 0.
   @inlinable @inline(__always)
   static func tag(_ hash: UInt64) -> UInt16 {
-    let tag = UInt16(truncatingIfNeeded: hash &>> 48)
-    return tag == 0 ? 1 : tag
+    UInt16(truncatingIfNeeded: hash &>> 48) | 1
+  }
+
+  /// The bit of ``Bucket/away`` for a tag.
+  @inlinable @inline(__always)
+  static func awayBit(_ tag: UInt16) -> UInt64 { 1 &<< UInt64(tag &>> 10) }
+
+  /// Whether a row with this tag, at home in `bucket`, may be in its other bucket. To be asked after the tags were looked
+  /// at: a row that left the bucket was noted there before.
+  @inlinable @inline(__always)
+  func isAway<W: SharedWords>(_ shared: W, from bucket: UnsafeMutableRawPointer, tag: UInt16) -> Bool {
+    unsafe shared.acquire64(bucket + Bucket.away) & Self.awayBit(tag) != 0
   }
 
   /// The first bucket of a hash.
@@ -179,8 +191,7 @@ extension ExactTable {
       let slot = hits.trailingZeroBitCount
       return unsafe shared.acquire32(home + Bucket.references + slot &* 4) & ~Self.displaced
     }
-    // After the tags: a row that left this bucket was counted here before.
-    return unsafe shared.acquire32(home + Bucket.overflow) == 0 ? Self.none : Self.unknown
+    return unsafe isAway(shared, from: home, tag: tag) ? Self.unknown : Self.none
   }
 
   /// The second look, for a hash that ``probe(_:hash:)`` said ``unknown`` of: a row of the second bucket whose tag is
@@ -217,8 +228,7 @@ extension ExactTable {
     let home = unsafe bucket(index)
     let head = unsafe head(shared, in: home, tag: tag, key: key)
     if head != Self.none { return head }
-    // After the tags and references: a row that left this bucket was counted here before.
-    guard unsafe shared.acquire32(home + Bucket.overflow) != 0 else { return Self.none }
+    guard unsafe isAway(shared, from: home, tag: tag) else { return Self.none }
     return unsafe self.head(shared, in: bucket(other(index, tag: tag)), tag: tag, key: key)
   }
 }

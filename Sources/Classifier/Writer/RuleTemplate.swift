@@ -13,6 +13,9 @@ public struct RuleTemplate: Sendable {
   /// The row's words in a key.
   let indices: [Int]
 
+  /// Words of a rule's key.
+  public var wordCount: Int { indices.count }
+
   /// Where a field that the template looks at is in a row; nil when it does not look at any bit of it.
   public func field(_ field: RuleField) -> FieldPlace? {
     let (word, shift, width, swapped) = field.place

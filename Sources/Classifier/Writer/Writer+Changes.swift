@@ -87,6 +87,7 @@ extension Writer {
   func commit(now: UInt64) {
     show()
     reclaim()
+    restampWhenDue()
   }
 
   /// Shows the transaction, and takes nothing apart yet.

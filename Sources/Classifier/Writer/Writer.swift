@@ -8,6 +8,9 @@ final class Writer<Words: SharedWords> {
   let words: Words
   /// The version that readers see.
   var version: UInt64 = 1
+  /// Versions after which rows are restamped, and the version they were last restamped to.
+  var restampAfter: UInt64 = 1 << 29
+  var restamped: UInt64 = 1
   var ids = IDMap()
   var records: [RuleRecord] = []
   var freeIndices: [UInt32] = []
