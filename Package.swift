@@ -29,6 +29,8 @@ let package = Package(
     .target(name: "Memory", dependencies: ["CShim"], exclude: ["README.md"], swiftSettings: house),
     .target(
       name: "Virtqueue", dependencies: ["Memory", "CShim"], exclude: ["README.md"], swiftSettings: house),
+    .target(
+      name: "VhostUser", dependencies: ["Virtqueue", "Memory"], exclude: ["README.md"], swiftSettings: house),
     .target(name: "Rules", exclude: ["README.md"], swiftSettings: house),
     .target(name: "Device", dependencies: ["Rules", "Memory"], exclude: ["README.md"], swiftSettings: house),
     .target(
@@ -69,6 +71,9 @@ let package = Package(
     .executableTarget(
       name: "live", dependencies: ["Runtime", "Control", "Datapath", "Ports", "Device"], path: "Tools/Live",
       exclude: ["README.md"], swiftSettings: house),
+    // One end of a vhost-user link: the other is a program that no one here wrote (Tools/peers).
+    .executableTarget(
+      name: "ringpeer", dependencies: ["VhostUser", "Virtqueue", "Memory"], path: "Tools/RingPeer", swiftSettings: house),
     .target(name: "CBench", path: "Tools/Benchmarks/CBench"),
     .executableTarget(
       name: "benchmarks",
@@ -79,6 +84,8 @@ let package = Package(
     .testTarget(name: "WireTests", dependencies: ["Wire"], swiftSettings: house),
     .testTarget(name: "MemoryTests", dependencies: ["Memory"], swiftSettings: house),
     .testTarget(name: "VirtqueueTests", dependencies: ["Virtqueue", "Memory"], swiftSettings: house),
+    .testTarget(
+      name: "VhostUserTests", dependencies: ["VhostUser", "Virtqueue", "Memory"], swiftSettings: house),
     .testTarget(name: "RulesTests", dependencies: ["Rules"], swiftSettings: house),
     .testTarget(name: "DeviceTests", dependencies: ["Device", "Rules", "Memory"], swiftSettings: house),
     .testTarget(

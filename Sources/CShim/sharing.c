@@ -50,7 +50,8 @@ int dpu_file_facts(int fd, uint64_t *bytes, uint64_t *page_bytes, int *cannot_sh
 }
 
 void *dpu_map_shared(int fd, uint64_t offset, uint64_t bytes, int populate, int *error) {
-  int flags = MAP_SHARED | (populate ? MAP_POPULATE : MAP_NORESERVE);
+  // Huge pages are reserved here or refused here, never missing later.
+  int flags = MAP_SHARED | (populate ? MAP_POPULATE : 0);
   void *map = mmap(NULL, bytes, PROT_READ | PROT_WRITE, flags, fd, (off_t)offset);
   if (map == MAP_FAILED) {
     *error = errno;

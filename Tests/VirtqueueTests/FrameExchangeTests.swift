@@ -147,7 +147,8 @@ struct FrameExchangeTests {
       #expect(receiver.receive(into: &got, from: &buffers) == 1)
       _ = receiver.queue.publish()
       let both = drain(&got, &buffers)
-      #expect(both.map(\.0) == [whole, whole])
+      let isWhole = both.map(\.0) == [whole, whole]
+      #expect(isWhole)
     }
   }
 

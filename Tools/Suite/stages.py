@@ -67,7 +67,7 @@ def unit_tests(context):
 def release_build(context):
     return all(
         context.run(["swift", "build", "-c", "release", "--product", product], keep=[])
-        for product in ["dpuctl", "properties", "benchmarks", "live"])
+        for product in ["dpuctl", "properties", "benchmarks", "live", "ringpeer"])
 
 
 def properties(context):
@@ -124,6 +124,10 @@ def live(context):
     return context.run([context.path("Tools", "live"), "--built", "--seconds", "1"])
 
 
+def ring_peers(context):
+    return context.run([context.path("Tools", "peers"), "--built"])
+
+
 def fuzz(context):
     return context.run([context.path("Tools", "fuzz"), "wire", "10"], keep=[])
 
@@ -145,6 +149,7 @@ ALL = [
     Stage("properties", "the property programs, with the fixed seed", properties),
     Stage("fresh", "a tenth of the property programs, with this run's fresh seed", fresh_properties),
     Stage("oracles", "scapy and tshark agree with Wire", oracles),
+    Stage("peers", "DPDK's virtio_user and vhost at the other end of our rings, split and packed, and coming back", ring_peers),
     Stage("verify", "device and software agree on a million random frames, every profile in turn, with the fixed seed", verify),
     Stage("fresh-verify", "the same with this run's fresh seed, fewer frames", fresh_verify),
     Stage("debts", "the same with frames that owe checksums and segmentation", debts_verify),

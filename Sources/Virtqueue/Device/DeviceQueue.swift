@@ -68,12 +68,13 @@ public struct DeviceQueue: ~Copyable, @unchecked Sendable {
   ///   - map: the driver's memory.
   ///   - features: what was negotiated; decides on the header's length, indirect descriptors, events and merging.
   ///   - base: where to go on.
+  ///   - inflight: where what is taken and not used is noted, if it is.
   ///   - dirty: where writes to the driver's memory are logged, if they are.
   ///   - deviceGuest: the address under which the part that the device writes is logged.
   /// - Throws: ``RingFault/badRingBase`` when `base` is outside of the ring.
   public init(
-    _ place: RingPlace, map: AddressMap, features: Features, base: RingBase = RingBase(), dirty: DirtyLog? = nil,
-    deviceGuest: UInt64? = nil
+    _ place: RingPlace, map: AddressMap, features: Features, base: RingBase = RingBase(), inflight: Inflight? = nil,
+    dirty: DirtyLog? = nil, deviceGuest: UInt64? = nil
   ) throws(RingFault) {
     guard !place.isPacked || Int(base.available) < place.size && Int(base.used) < place.size else {
       throw .badRingBase
@@ -98,6 +99,7 @@ public struct DeviceQueue: ~Copyable, @unchecked Sendable {
     let nothing = unsafe Segment(host: place.descriptors.unsafeBase, count: 0, guest: 0)
     chains = FlatTable(repeating: Chain(), count: Self.burst)
     segments = FlatTable(repeating: nothing, count: Self.burst + 2 * place.size)
+    self.inflight = inflight
     self.dirty = dirty
     self.deviceGuest = deviceGuest
     if map.isLost { fault = .memoryLost }

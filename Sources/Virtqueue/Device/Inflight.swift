@@ -77,14 +77,16 @@ public struct Inflight: BitwiseCopyable, Sendable {
         (flags & DescriptorFlag.used != 0) == oldWrap && (flags & DescriptorFlag.available != 0) == oldWrap
       if !isUsed {
         // The burst was never shown: what stood in its descriptors goes back.
+        // A burst as long as the ring ends where it began.
         var at = old
-        for _ in 0..<size where at != used {
+        for _ in 0..<size {
           let entry = Self.packedEntries + 32 * at
           let slots = Int(region.load16(entry + 6))
           guard slots > 0, slots <= size else { return nil }
           if at != old { place.descriptors.store64(region.load64(entry + 16), at: 16 * at + 8) }
           at += slots
           if at >= size { at -= size }
+          if at == used { break }
         }
         guard at == used else { return nil }
         used = old

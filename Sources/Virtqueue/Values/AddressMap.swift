@@ -155,6 +155,10 @@ public struct RingPlace: Sendable {
     self.device = try map.ringPart(user: device, bytes: RingLayout.deviceBytes(size, isPacked), alignment: 4)
   }
 
+  /// Split: the used index as the ring has it. A device that uses what it takes in order, and all of it before it stops,
+  /// goes on at this available index. 0 in a packed ring, which has no index.
+  public var usedIndex: UInt16 { isPacked ? 0 : device.load16(2) }
+
   /// Makes the ring empty: as a driver does before it hands it over.
   public func clear() {
     for part in [descriptors, driver, device] {

@@ -60,18 +60,18 @@ public struct RingBase: Equatable, Sendable, BitwiseCopyable {
     self.usedWrap = usedWrap
   }
 
-  /// From vhost-user's 32 bits: of a split ring the available index; of a packed ring bits 0…14 and 15 the available
-  /// position and wrap counter, bits 16…30 and 31 those of the used one.
+  /// From vhost-user's 32 bits: of a split ring the available index; of a packed ring the available position in bits
+  /// 0…14 and its wrap counter in bit 15.
+  ///
+  /// A packed ring's bits 16…31 have the used position in the protocol's text, and nothing in what DPDK sends. A ring
+  /// is stopped when everything taken from it is used, so both are the same, and the lower half says it.
   @inlinable
   public init(word: UInt32, isPacked: Bool) {
     self.init()
-    available = UInt16(truncatingIfNeeded: word)
+    available = UInt16(truncatingIfNeeded: isPacked ? word & 0x7fff : word)
+    availableWrap = !isPacked || word & 0x8000 != 0
     used = available
-    guard isPacked else { return }
-    available = UInt16(truncatingIfNeeded: word & 0x7fff)
-    availableWrap = word & 0x8000 != 0
-    used = UInt16(truncatingIfNeeded: word >> 16 & 0x7fff)
-    usedWrap = word & 0x8000_0000 != 0
+    usedWrap = availableWrap
   }
 
   /// As vhost-user's 32 bits.
