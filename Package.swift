@@ -73,7 +73,8 @@ let package = Package(
       exclude: ["README.md"], swiftSettings: house),
     // One end of a vhost-user link: the other is a program that no one here wrote (Tools/peers).
     .executableTarget(
-      name: "ringpeer", dependencies: ["VhostUser", "Virtqueue", "Memory"], path: "Tools/RingPeer", swiftSettings: house),
+      name: "ringpeer", dependencies: ["VhostUser", "Virtqueue", "Memory"], path: "Tools/RingPeer", swiftSettings: house
+    ),
     .target(name: "CBench", path: "Tools/Benchmarks/CBench"),
     .executableTarget(
       name: "benchmarks",
