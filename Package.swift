@@ -45,7 +45,9 @@ let package = Package(
       name: "Datapath", dependencies: ["Classifier", "Device", "Rules", "Memory", "Wire", "CShim"],
       exclude: ["README.md", "Frames/README.md"], swiftSettings: house),
     .target(
-      name: "Runtime", dependencies: ["Datapath", "Ports", "Device", "Rules", "Memory", "Wire"],
+      name: "HostInventory", dependencies: ["Rules", "CNet"], exclude: ["README.md"], swiftSettings: house),
+    .target(
+      name: "Runtime", dependencies: ["HostInventory", "Datapath", "Ports", "Device", "Rules", "Memory"],
       exclude: ["README.md"], swiftSettings: house),
     .target(name: "Offload", dependencies: ["Device", "Rules"], exclude: ["README.md"], swiftSettings: house),
     .target(
@@ -69,8 +71,8 @@ let package = Package(
         "Memory", "Wire",
       ], path: "Tools/Properties", exclude: ["README.md"], swiftSettings: house),
     .executableTarget(
-      name: "live", dependencies: ["Runtime", "Control", "Datapath", "Ports", "Device"], path: "Tools/Live",
-      exclude: ["README.md"], swiftSettings: house),
+      name: "live", dependencies: ["Runtime", "HostInventory", "Control", "Datapath", "Ports", "Device"],
+      path: "Tools/Live", exclude: ["README.md"], swiftSettings: house),
     // One end of a vhost-user link: the other is a program that no one here wrote (Tools/peers).
     .executableTarget(
       name: "ringpeer", dependencies: ["VhostUser", "Virtqueue", "Memory"], path: "Tools/RingPeer", swiftSettings: house
@@ -98,8 +100,10 @@ let package = Package(
     .testTarget(
       name: "DatapathTests", dependencies: ["Datapath", "Classifier", "Device", "Rules", "Memory", "Wire"],
       swiftSettings: house),
+    .testTarget(name: "HostInventoryTests", dependencies: ["HostInventory", "Ports"], swiftSettings: house),
     .testTarget(
-      name: "RuntimeTests", dependencies: ["Runtime", "Control", "Datapath", "Ports", "Device", "Memory"],
+      name: "RuntimeTests",
+      dependencies: ["Runtime", "HostInventory", "Control", "Datapath", "Ports", "Device", "Memory"],
       swiftSettings: house),
     .testTarget(name: "OffloadTests", dependencies: ["Offload", "Device", "Rules"], swiftSettings: house),
     .testTarget(

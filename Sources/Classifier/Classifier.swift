@@ -63,6 +63,12 @@ public struct Classifier: ~Copyable, @unchecked Sendable {
   /// then. Never waits.
   public mutating func reclaim() { writer.reclaim() }
 
+  /// Shows readers a new version with nothing changed: the mark for ``haveReadersLeft(before:)``.
+  public mutating func advance() -> UInt64 { writer.advance() }
+
+  /// Whether no reader can be inside that entered before `version` was shown. Never waits.
+  public func haveReadersLeft(before version: UInt64) -> Bool { writer.haveReadersLeft(before: version) }
+
   /// Is called, on the writer's thread, with each rule or payload that no reader can hit any more: the moment to free
   /// what a payload stands for.
   public mutating func onRetired(_ body: ((RetiredRule) -> Void)?) { writer.onRetired = body }

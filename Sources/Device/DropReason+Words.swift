@@ -53,6 +53,7 @@ extension DropReason {
     case .virtioHeader: ("virtio_header", "The frame's virtio-net header does not fit the frame.")
     case .receiveTruncated: ("receive_truncated", "The frame was longer than 65,535 bytes.")
     case .portRate: ("port_rate", "The port's owner sent more than the port's rate.")
+    case .foreignSource: ("foreign_source", "The port's owner sent from an address that is not the port's.")
     case .hostRate: ("host_rate", "There was more for or from the host than the host port's rate.")
     case .noRoute: ("no_route", "There is no route to where the tunnel ends.")
     case .nextHopFull: ("next_hop_full", "Too many frames wait for the next hop's address.")

@@ -29,6 +29,12 @@ public struct FrameBurst: ~Copyable {
   /// Forgets all frames. Their buffers are whose they were.
   public mutating func removeAll() { used = 0 }
 
+  /// Forgets all frames but the first `count`; more than there are is the caller's bug and traps.
+  public mutating func keepFirst(_ count: Int) {
+    precondition(count >= 0 && count <= used)
+    used = count
+  }
+
   /// The frame at `index`; an index outside of 0..<``capacity`` is the caller's bug and traps.
   @inlinable
   public subscript(index: Int) -> Frame {

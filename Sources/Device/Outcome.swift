@@ -120,6 +120,8 @@ public enum DropReason: UInt8, Error, Sendable, CaseIterable, BitwiseCopyable {
   case receiveTruncated
   /// The port's owner sent more than the port's rate.
   case portRate
+  /// The port's owner sent from an address that is not the port's.
+  case foreignSource
   /// More for or from the host than the host port's rate.
   case hostRate
   /// No route to where the tunnel ends.

@@ -10,11 +10,18 @@ extension PollLoop {
     for index in 0..<out.count {
       let outcome = out[index].frame.outcome
       if outcome == .forward {
-        send(out[index].frame, to: ports.index(of: out[index].port), now)
+        let port = ports.index(of: out[index].port)
+        if port == hostPort, port >= 0 {
+          listen(index, now)
+          sendToHost(out[index].frame, now)
+        } else {
+          send(out[index].frame, to: port, now)
+        }
       } else if outcome == .deliver {
-        send(out[index].frame, to: hostPort, now)
+        sendToHost(out[index].frame, now)
       } else {
         // Dropped, and counted by the data path.
+        if outcome == .dropped(.noRule) { listen(index, now) }
         recycle(out[index].frame.token)
       }
     }
@@ -22,10 +29,22 @@ extension PollLoop {
     out.removeAll()
   }
 
+  /// What no rule of an uplink's took may be about neighbours.
+  @inline(__always)
+  private mutating func listen(_ index: Int, _ now: UInt64) {
+    if !underlays.isEmpty, NeighbourMessages.mayBe(out[index].frame.bytes) { hear(out[index].frame, now) }
+  }
+
+  private mutating func sendToHost(_ frame: Frame, _ now: UInt64) {
+    guard hostPort < 0 || toHost.take(now: now) else { return drop(frame, .hostRate) }
+    send(frame, to: hostPort, now)
+  }
+
   /// Queues a frame at a port; sends the queue when it is full.
   @inline(__always)
   mutating func send(_ frame: Frame, to index: Int, _ now: UInt64) {
     guard index >= 0 else { return drop(frame, .noSuchPort) }
+    if isResolved[index], frame.hasNoNextHop { return hold(frame, at: index, now) }
     if outgoing[index].isFull { flush(index, now) }
     _ = outgoing[index].append(frame)
   }
@@ -52,8 +71,8 @@ extension PollLoop {
   mutating func recycle(_ token: UInt32) {
     if UInt8(truncatingIfNeeded: token >> 24) == datapath.owner {
       datapath.recycle(token)
-    } else {
-      _ = ports.recycle(token)
+    } else if !ports.recycle(token) {
+      own.give(token)
     }
   }
 }

@@ -1,6 +1,6 @@
 public import Datapath
 public import Device
-import Memory
+public import Memory
 public import Ports
 
 /// One thread's work: bursts from its ports through its queue of the data path to its ports, and sleep when there is
@@ -24,29 +24,49 @@ public struct PollLoop: ~Copyable {
   var free = TokenList(capacity: 4096)
   /// Index of the port that frames for the host's queues go to; -1 for none.
   var hostPort = -1
+  /// What ports may send, by index.
+  var admissions = FlatTable(repeating: Admission(), count: PortSet.most)
+  var toHost = TokenBucket(rate: 20_000, burst: 2_000)
+  var fromHost = TokenBucket(rate: 20_000, burst: 2_000)
+  /// Next hops by index of the uplink, and whether a port has some.
+  var underlays: [(port: Int, underlay: Underlay)] = []
+  var isResolved = FlatTable<Bool>(repeating: false, count: PortSet.most)
+  var held = HeldFrames()
+  /// Buffers for frames of our own: questions and answers about neighbours.
+  var own: FramePool
+
+  /// The top byte of the tokens of frames of the loop's own; ports have others.
+  public static let ownOwner: UInt8 = 0xd1
 
   /// A loop for this queue. Ports are added with ``add(_:id:)-(TapPort,_)`` and its kin.
-  public init(_ datapath: consuming Datapath) {
+  ///
+  /// - Throws: ``Memory/ArenaError``.
+  public init(_ datapath: consuming Datapath) throws(ArenaError) {
+    self.init(datapath, try FramePool(small: 256, large: 1, owner: Self.ownOwner))
+  }
+
+  private init(_ datapath: consuming Datapath, _ own: consuming FramePool) {
     out = EmissionBurst(capacity: FrameBurst.capacity + datapath.buffersAvailable)
     self.datapath = datapath
+    self.own = own
   }
 
   /// Adds a port under its number in rules, and tells the data path which debts it takes. False when there is no room, or
   /// the number or owner is another's.
   public mutating func add(_ port: consuming TapPort, id: UInt16) -> Bool {
-    guard port.owner != datapath.owner else { return false }
+    guard port.owner != datapath.owner, port.owner != Self.ownOwner else { return false }
     return attach(ports.add(port, id: id))
   }
 
   /// See ``add(_:id:)-(TapPort,_)``.
   public mutating func add(_ port: consuming PacketPort, id: UInt16) -> Bool {
-    guard port.owner != datapath.owner else { return false }
+    guard port.owner != datapath.owner, port.owner != Self.ownOwner else { return false }
     return attach(ports.add(port, id: id))
   }
 
   /// See ``add(_:id:)-(TapPort,_)``.
   public mutating func add(_ port: consuming CapturePort, id: UInt16) -> Bool {
-    guard port.owner != datapath.owner else { return false }
+    guard port.owner != datapath.owner, port.owner != Self.ownOwner else { return false }
     return attach(ports.add(port, id: id))
   }
 
@@ -57,7 +77,8 @@ public struct PollLoop: ~Copyable {
     return true
   }
 
-  /// Says which port frames go to that a rule sends to a queue of the host; they are dropped without one.
+  /// Says which port is the host's: frames go there that a rule sends to a queue of the host, and what an uplink's rules do
+  /// not want; both ways within ``setHostRate(_:burst:)``. Without one such frames are dropped.
   public mutating func setHostPort(id: UInt16) { hostPort = ports.index(of: id) }
 
   /// Asks every port once and carries out what came. `now` is in nanoseconds. Returns how many frames came.
@@ -68,7 +89,8 @@ public struct PollLoop: ~Copyable {
       ports.receive(index, &received, now: now)
       guard received.count > 0 else { continue }
       frames &+= received.count
-      carryOut(now)
+      admit(index, now)
+      if received.count > 0 { carryOut(now) }
     }
     flush(now)
     statistics.passes &+= 1
@@ -83,6 +105,8 @@ public struct PollLoop: ~Copyable {
   public mutating func look(now: UInt64) {
     ports.look(now: now)
     datapath.expire(now: now)
+    tendUnderlays(now: now)
+    flush(now)
   }
 
   /// The burst that was received, as a whole or in parts.

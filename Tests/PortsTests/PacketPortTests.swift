@@ -44,7 +44,7 @@ struct PacketPortTests {
     #expect(got.map(\.bytes) == sent)
     #expect(got.allSatisfy { $0.record.inPort == 2 && $0.record.headroom >= 384 && $0.record.owed.isEmpty })
     #expect(a.counters.framesSent == 100)
-    #expect(a.gather(1) { $0[12] == 0x88 }.isEmpty)
+    #expect(a.gather(1, within: 50) { $0[12] == 0x88 }.isEmpty)
   }
 
   @Test("puts tags back that the kernel took out, and moves the debts with them", arguments: [1, 2])
@@ -122,6 +122,7 @@ struct PacketPortTests {
     outbox.send([try outbox.frame(TestFrames.ipv4(payload: [1]))], out: &a)
     #expect(a.link == .down && a.counters.drops[.linkDown] == 1)
     try playground.ip("link set va up")
+    try playground.awaitLink("va")
     a.look(now: 0)
     #expect(a.link == .up)
     outbox.send([try outbox.frame(TestFrames.ipv4(payload: [1]))], out: &a)

@@ -89,11 +89,13 @@ struct Outbox: ~Copyable {
 }
 
 extension BurstPort where Self: ~Copyable {
-  /// Asks until `enough` frames that `wanted` likes came, or a second is over; what they were.
-  mutating func gather(_ enough: Int, wanted: ([UInt8]) -> Bool = { _ in true }) -> [(record: Frame, bytes: [UInt8])] {
+  /// Asks until `enough` frames that `wanted` likes came, or so many milliseconds are over; what they were.
+  mutating func gather(
+    _ enough: Int, within milliseconds: UInt64 = 10_000, wanted: ([UInt8]) -> Bool = { _ in true }
+  ) -> [(record: Frame, bytes: [UInt8])] {
     var found: [(record: Frame, bytes: [UInt8])] = []
     var burst = FrameBurst()
-    let end = MonotonicClock.now + 1_000_000_000
+    let end = MonotonicClock.now + milliseconds * 1_000_000
     while found.count < enough, MonotonicClock.now < end {
       burst.removeAll()
       receive(&burst, now: MonotonicClock.now)

@@ -27,7 +27,7 @@ struct PollLoopTests {
     let ids = configuration.rules.map(\.id).max() ?? 1
     let rules = try RuleBook(configuration.overlay, limit: Int(ids) + 16)
     try rules.apply(configuration.rules.map { .add($0.id, $0.rule) }, now: 0)
-    return PollLoop(try Datapath(rules, buffers: 1024, bufferSize: 66560 + FrameArena.defaultHeadroom))
+    return try PollLoop(try Datapath(rules, buffers: 1024, bufferSize: 66560 + FrameArena.defaultHeadroom))
   }
 
   static func read(_ path: String) throws -> [[UInt8]] {

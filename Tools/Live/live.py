@@ -113,16 +113,22 @@ def wait_for(condition, what, seconds=10):
         time.sleep(0.01)
 
 
-def overlay(local_mac, remote_mac, local, remote, kind="geneve", checksum="on"):
-    """The configuration of one end: one tenant port, one uplink."""
+UNKNOWN = "00:00:00:00:00:00"
+
+
+def overlay(local_mac, remote_mac, local, remote, kind="geneve", checksum="on", host=None):
+    """The configuration of one end: one tenant port, one uplink; `host`: a host port with this MAC."""
+    more = f"""  - {{name: host, id: 9, kind: host, mtu: 1600, mac: "{host}"}}
+""" if host else ""
+    miss = ", miss: host" if host else ""
     port, field = {"geneve": (6081, "geneve vni"), "vxlan": (4789, "vxlan vni")}[kind]
     version = "ipv6" if ":" in local else "ipv4"
     hops = "hop" if version == "ipv6" else "ttl"
     return f"""version: 1
 ports:
-  - {{name: uplink0, id: 0, kind: uplink, mtu: 1600}}
+  - {{name: uplink0, id: 0, kind: uplink, mtu: 1600{miss}}}
   - {{name: vm, id: 1, kind: tenant, tenant: blue, mtu: 1500}}
-endpoint: {{addresses: ["{local}"]}}
+{more}endpoint: {{addresses: ["{local}"]}}
 encapsulations: [{{index: 1, udp_checksum: {checksum}}}]
 rules: |
   set raw_encap 1 eth src is {local_mac} dst is {remote_mac} / {version} src is {local} dst is {remote} {hops} is 64 / udp dst is {port} / {field} is 100 / end_set
@@ -147,7 +153,7 @@ def wrong_checksums(field, name):
 
 def ping(field, name, address, count=20):
     text = run(field.inside(name, "ping", "-c", str(count), "-i", "0.01", "-W", "2", "-q", address))
-    if f" {count} received" not in text:
+    if f" {count} received" not in text or "duplicates" in text:
         raise Failure(f"ping: {text}")
     return float(text.rsplit("=", 1)[1].split("/")[1])
 
@@ -263,12 +269,69 @@ def kernel_tunnel(plain):
     return case
 
 
+def underlay(seconds, report):
+    """An uplink without an address, a host port that has it, a router in between, the kernel's VXLAN behind it."""
+    with Field(["ta", "ua", "up", "rt", "tb"]) as field:
+        # The uplink stands where the host has no address: its kernel must not answer beside us.
+        field.veth("up", "rt", 1650)
+        run(["ip", "link", "add", "u1", "netns", field.netns("rt"), "mtu", "1650", "type", "veth", "peer", "name", "u0",
+             "netns", field.netns("tb"), "mtu", "1650"])
+        for name, interface, address in (("rt", "u0", "198.51.100.254/24"), ("rt", "u1", "203.0.113.254/24"),
+                                         ("tb", "u0", "203.0.113.2/24")):
+            field.ip(name, f"link set {interface} up")
+            field.ip(name, f"addr add {address} dev {interface}")
+        run(field.inside("rt", "sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv4.conf.u0.arp_notify=1"))
+        field.ip("tb", "route add default via 203.0.113.254")
+        run(["ip", "-n", field.netns("tb"), "link", "add", "x0", "type", "vxlan", "id", "100", "remote", "198.51.100.1",
+             "local", "203.0.113.2", "dstport", "4789", "udpcsum"])
+        field.ip("tb", "link set x0 mtu 1500 up")
+        field.ip("tb", "addr add 10.9.0.2/24 dev x0")
+        mac = field.mac("up", "u0")
+        run(field.inside("up", "sysctl", "-qw", "net.ipv6.conf.u0.disable_ipv6=1"))
+        text = overlay(UNKNOWN, UNKNOWN, "198.51.100.1", "203.0.113.2", "vxlan", host=mac)
+        live = field.live(text, [
+            f"vm=tap:tap0@{field.netns('ta')}", f"uplink0=packet:u0@{field.netns('up')}",
+            f"host=tap:h0@{field.netns('ua')}"],
+            ["--underlay", f"uplink0=h0@{field.netns('ua')}", "--host-rate", "200"])
+        field.ip("ta", "addr add 10.9.0.1/24 dev tap0")
+        # There is no route yet: nothing gets through, and nothing is held for long.
+        text = run(field.inside("ta", "ping", "-c", "2", "-i", "0.2", "-W", "1", "-q", "10.9.0.2"), check=False)
+        if " 0 received" not in text:
+            raise Failure(f"something got through without a route: {text}")
+        field.ip("ua", "addr add 198.51.100.1/24 dev h0")
+        field.ip("ua", "route add default via 198.51.100.254")
+        wait_for(lambda: " 1 received" in run(field.inside(
+            "ta", "ping", "-c", "1", "-W", "1", "-q", "10.9.0.2"), check=False), "no way through the router")
+        report("first answer", "behind a route that netlink told of")
+        sent_through(field, "ta", "tb", seconds, report)
+        # What is the host's goes to the host, and comes back.
+        report("host", f"{ping(field, 'rt', '198.51.100.1'):.3f} ms")
+        text = run(field.inside("rt", "ping", "-f", "-c", "1000", "-q", "198.51.100.1"), check=False)
+        received = int(text.split(" received", 1)[0].rsplit(" ", 1)[1])
+        if received > 900:
+            raise Failure(f"the host port's rate holds nothing back: {text}")
+        # The next hop gets another address, and says so.
+        field.ip("rt", "link set u0 down")
+        field.ip("rt", "link set u0 address 02:00:00:00:77:01")
+        field.ip("rt", "link set u0 up")
+        wait_for(lambda: " 1 received" in run(field.inside(
+            "ta", "ping", "-c", "1", "-W", "1", "-q", "10.9.0.2"), check=False), "no way to the router's new address")
+        report("next hop", "changed its address; the tunnel follows")
+        no_wrong_checksums(field, ["ta", "tb", "ua", "rt"])
+        text = field.stop(live)
+        for line in text.splitlines()[1:]:
+            report("", line)
+        if "host_rate" not in text or "no_route" not in text:
+            raise Failure("what was dropped has no name")
+
+
 CASES = {
     "geneve": ("two overlays, frames may owe checksums and segmentation", two_overlays(False, "on", "ipv4")),
     "geneve-plain": ("the same, every frame complete at every port", two_overlays(True, "on", "ipv4")),
     "geneve-nocsum": ("without outer UDP checksum", two_overlays(False, "off", "ipv4")),
     "geneve-ipv6": ("over IPv6", two_overlays(False, "on", "ipv6")),
     "kernel-vxlan": ("the kernel's VXLAN at the other end", kernel_tunnel(False)),
+    "underlay": ("next hops from netlink and ARP, the uplink's address on a host port, a router in between", underlay),
     "kernel-vxlan-plain": ("the same, every frame that is sent complete", kernel_tunnel(True)),
 }
 

@@ -15,6 +15,18 @@ extension Writer {
     return unlinkDead(oldest)
   }
 
+  /// Shows a new version with nothing changed.
+  func advance() -> UInt64 {
+    let next = nextVersion
+    publish(next)
+    return next
+  }
+
+  /// Whether all readers left that entered before `wanted` was shown.
+  func haveReadersLeft(before wanted: UInt64) -> Bool {
+    shared.epochs.oldest(words, readers: readerCount, now: version) >= wanted
+  }
+
   private func unlinkDead(_ oldest: UInt64) -> Bool {
     let ready = linked.prefix { $0.version <= oldest }.count
     guard ready > 0 else { return false }

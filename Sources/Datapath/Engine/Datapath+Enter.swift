@@ -188,7 +188,8 @@ extension Datapath {
     if fault != .none, endpoint.isDestination(frame.bytes, work.stack.outer) {
       return drop(&frame, DropReason(fault), &out)
     }
-    guard ports.firstHost != PortTable.none else { return drop(&frame, reason, &out) }
-    send(&frame, &work, port: ports.firstHost, &out)
+    let target = port.missPort != PortTable.none ? port.missPort : ports.firstHost
+    guard target != PortTable.none else { return drop(&frame, reason, &out) }
+    send(&frame, &work, port: target, &out)
   }
 }

@@ -14,6 +14,7 @@ extension Datapath {
     self.now = now
     let count = burst.count
     reader.enter(now: now)
+    seeTemplates()
     let isCached = cache.begin(reader)
     let rest = isCached ? recognise(&burst, count: count) : Self.all(count)
     if rest != 0 {

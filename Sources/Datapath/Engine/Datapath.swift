@@ -16,7 +16,10 @@ public struct Datapath: ~Copyable {
   let ops: TableView<Op>
   let resume: TableView<UInt64>
   var ports: PortTable
-  let templates: TemplateStore
+  var templates: TemplateStore
+  // Which half of the templates' bytes is seen, and how many slots a half has.
+  private let templateHalf: TableView<UInt64>
+  private let templateCount: Int
   let endpoint: EndpointAddresses
   /// How to parse: 0 without looking into tunnels, 1 with. A table, so that a frame copies no options.
   let parseOptions: FlatTable<ParseOptions>
@@ -70,7 +73,7 @@ public struct Datapath: ~Copyable {
       rules, reader: try Self.reader(rules),
       arena: try Self.arena(capacity: buffers, bufferSize: max(bufferSize, whole)),
       reassembler: try Self.reassembler(rules.overlay.endpoint, seed: seed),
-      templates: try TemplateStore(rules.encapsulations),
+      templates: try TemplateStore(rules.encapsulations, rules.templateBytes),
       sampleCounts: try SharedTable.make(count: rules.store.opView.count),
       sharedCounts: try rules.makeSharedCounts(), owner: owner, cachedFlows: cachedFlows)
   }
@@ -86,6 +89,8 @@ public struct Datapath: ~Copyable {
     self.arena = arena
     self.reassembler = reassembler
     self.templates = templates
+    templateHalf = rules.templateBytes.halfView
+    templateCount = rules.encapsulations.count
     self.sampleCounts = sampleCounts
     self.sharedCounts = sharedCounts
     self.owner = owner
@@ -139,10 +144,26 @@ public struct Datapath: ~Copyable {
     return table
   }
 
+  /// Takes the templates' half that is shown now; called behind the reader's entry, in front of a burst's first frame.
+  @inline(__always)
+  mutating func seeTemplates() {
+    templates.first = templateHalf.acquire(0) == 0 ? 0 : templateCount
+  }
+
   /// Says which debts the port pays itself (a device's transmit abilities); none at first. An unknown port is ignored.
   public mutating func setCarried(_ debts: Owed, port id: UInt16) {
     let index = ports.index(of: id)
     if index != PortTable.none { ports.setCarried(debts, at: index) }
+  }
+
+  /// Says where frames go that came in through the port `id` and that no rule wants, when the port's miss is the host:
+  /// a representor in the place of the first host port. False when one of the two is not there.
+  public mutating func setMissPort(_ other: UInt16, of id: UInt16) -> Bool {
+    let index = ports.index(of: id)
+    let target = ports.index(of: other)
+    guard index != PortTable.none, target != PortTable.none else { return false }
+    ports.setMissPort(target, at: index)
+    return true
   }
 
   /// Takes back a buffer of this data path's own: every emission whose token's top byte is ``owner`` comes back by this

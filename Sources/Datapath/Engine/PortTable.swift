@@ -10,6 +10,8 @@ struct PortEntry: BitwiseCopyable {
   /// Debts that the port pays itself.
   var carries: Owed = []
   var tenant: UInt16 = 0
+  /// Index of the port that a miss goes to; ``PortTable/none`` for the first host port.
+  var missPort = PortTable.none
 }
 
 /// The overlay's ports, found by id in one load.
@@ -43,6 +45,9 @@ struct PortTable: ~Copyable {
   func index(of id: UInt16) -> Int {
     Int(id) < indices.count ? Int(indices[Int(id)]) &- 1 : Self.none
   }
+
+  /// Says where a port's misses go.
+  mutating func setMissPort(_ other: Int, at index: Int) { entries[index].missPort = other }
 
   /// Says which debts a port pays itself.
   mutating func setCarried(_ debts: Owed, at index: Int) { entries[index].carries = debts }

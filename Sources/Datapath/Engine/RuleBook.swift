@@ -36,6 +36,9 @@ public final class RuleBook {
   var classifier: Classifier
   let store: ProgramStore
   let encapsulations: [(index: UInt16, value: Encapsulation)]
+  let templateBytes: TemplateBytes
+  // Queues that entered before this version may look at the templates' other half.
+  private var templateFence: UInt64 = 0
   // Two words a rule id: classifier index << 32 | program + 1 (0 for no rule), then the actions that the device does.
   let resume: SharedTable<UInt64>
   // The indirect counters of each queue: frames and bytes by place. They stay when a queue ends, as what it counted does.
@@ -51,7 +54,8 @@ public final class RuleBook {
     let limit = min(max(limit, 1), 1 << 24)
     self.overlay = overlay
     encapsulations = overlay.encapsulations.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
-    let templates = try TemplateStore(encapsulations)
+    templateBytes = try TemplateBytes(encapsulations)
+    let templates = try TemplateStore(encapsulations, templateBytes)
     var carriesEthernet: [Bool] = []
     for place in encapsulations.indices {
       let template = templates.templates[place]
@@ -171,6 +175,21 @@ public final class RuleBook {
 
   /// Rules with an `age` action that were idle for their timeout, each told once an idle time.
   public func aged(now: UInt64) -> [UInt32] { classifier.aged(now: now) }
+
+  /// The Ethernet addresses in front of every encapsulation, as they are now.
+  public var outerAddresses: [OuterAddresses] { templateBytes.addresses }
+
+  /// Changes the Ethernet addresses in front of encapsulations, all at once: a burst sees those of before or these.
+  /// Addresses of encapsulations that are not there are let alone.
+  ///
+  /// Returns false, and nothing has happened, while a queue still carries out a burst that it began before the change
+  /// before; the call is then repeated.
+  public func setOuterAddresses(_ changes: [OuterAddresses]) -> Bool {
+    guard classifier.haveReadersLeft(before: templateFence) else { return false }
+    templateBytes.show(changes)
+    templateFence = classifier.advance()
+    return true
+  }
 
   /// Frees what no queue can see any more; every change does so too.
   public func reclaim() { classifier.reclaim() }

@@ -195,7 +195,7 @@ extension TemplateStore {
   /// Behind the last byte of a template's buffer; ``slotSize`` bytes in front of it may be read.
   @unsafe @inline(__always)
   func end(_ slot: UInt32) -> UnsafeRawPointer {
-    unsafe UnsafeRawPointer(bytes.buffer(slot).unsafeBase) + Self.slotSize
+    unsafe UnsafeRawPointer(tail(slot, count: Self.slotSize).unsafeBase) + Self.slotSize
   }
 }
 

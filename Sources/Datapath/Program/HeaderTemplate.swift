@@ -45,49 +45,44 @@ struct HeaderTemplate: BitwiseCopyable {
   @inline(__always) var overhead: Int { Int(length) &- Int(l3) }
 }
 
-/// The bytes of the templates: each stands at the end of its buffer, so that whole blocks that end where the header ends
-/// can be copied in front of a frame.
+/// The templates of one queue, and the window on their bytes, which all queues share (``TemplateBytes``).
 struct TemplateStore: ~Copyable {
   /// A template has at most 400 bytes.
   static let slotSize = 448
-  private(set) var templates: FlatTable<HeaderTemplate>
-  let bytes: FrameArena
+  let templates: FlatTable<HeaderTemplate>
+  private let bytes: Bytes
+  /// The first slot of the half that this burst sees.
+  var first = 0
 
-  /// Compiles `encapsulations`; the index in the store is the place in the list.
+  /// Compiles `encapsulations`; the index in the store is the place in the list. `bytes` must outlive the store.
   ///
-  /// - Throws: ``DatapathError/memory(_:)``, ``DatapathError/malformedTemplate(index:)``.
-  init(_ encapsulations: [(index: UInt16, value: Encapsulation)]) throws(DatapathError) {
-    var compiled: [(template: HeaderTemplate, header: [UInt8])] = []
+  /// - Throws: ``DatapathError/malformedTemplate(index:)``.
+  init(_ encapsulations: [(index: UInt16, value: Encapsulation)], _ bytes: TemplateBytes) throws(DatapathError) {
+    self.bytes = bytes.window
+    templates = try Self.compile(encapsulations) { _, _ in }
+  }
+
+  /// Compiles `encapsulations`; `each` is given the slot and bytes of every header.
+  static func compile(
+    _ encapsulations: [(index: UInt16, value: Encapsulation)], each: (Int, [UInt8]) -> Void
+  ) throws(DatapathError) -> FlatTable<HeaderTemplate> {
+    var templates = FlatTable(repeating: HeaderTemplate(), count: encapsulations.count)
     for (slot, (index, encapsulation)) in encapsulations.enumerated() {
       var header = encapsulation.header
       guard var template = HeaderTemplate(encapsulation, header: &header) else {
         throw .malformedTemplate(index: index)
       }
       template.slot = UInt32(slot)
-      compiled.append((template, header))
-    }
-    let bytes = try Self.arena(max(1, compiled.count))
-    var templates = FlatTable(repeating: HeaderTemplate(), count: compiled.count)
-    for (slot, (template, header)) in compiled.enumerated() {
-      bytes.buffer(UInt32(slot)).copy(header, at: Self.slotSize - header.count)
+      each(slot, header)
       templates[slot] = template
     }
-    self.bytes = bytes
-    self.templates = templates
+    return templates
   }
 
-  private static func arena(_ count: Int) throws(DatapathError) -> FrameArena {
-    do throws(ArenaError) {
-      return try FrameArena(capacity: count, bufferSize: slotSize, headroom: 0)
-    } catch {
-      throw .memory(error)
-    }
-  }
-
-  /// The last `count` bytes of a template's buffer.
+  /// The last `count` bytes of a template's slot.
   @inline(__always)
   func tail(_ slot: UInt32, count: Int) -> Bytes {
-    bytes.buffer(slot).slice(Self.slotSize &- count, count: count)
+    bytes.slice((first &+ Int(slot) &+ 1) &* Self.slotSize &- count, count: count)
   }
 }
 

@@ -1,0 +1,78 @@
+import Datapath
+import Device
+import Memory
+import Ports
+
+// What has to do with an uplink's next hops; frames that have one pass by this.
+extension PollLoop {
+  /// Gives the uplink of this number its next hops; false when there is no such port.
+  public mutating func setUnderlay(_ underlay: Underlay, uplink id: UInt16) -> Bool {
+    let index = ports.index(of: id)
+    guard index >= 0 else { return false }
+    underlays.append((index, underlay))
+    isResolved[index] = true
+    return true
+  }
+
+  /// Holds a frame whose next hop has no address, or drops it.
+  @inline(never)
+  mutating func hold(_ frame: Frame, at index: Int, _ now: UInt64) {
+    let remote = frame.outerDestination
+    if case .refused(let reason) = fate(of: remote, at: index) { return drop(frame, reason) }
+    if !held.hold(frame, remote: remote, port: index, now: now) { drop(frame, .nextHopFull) }
+  }
+
+  /// Frames held now.
+  public var heldFrames: Int { held.count }
+
+  private func fate(of remote: UInt128, at index: Int) -> Underlay.Fate {
+    for (port, underlay) in underlays where port == index { return underlay.fate(of: remote) }
+    return .refused(.noRoute)
+  }
+
+  /// Asks neighbours, and lets frames go whose next hop is known now, or is not to be had.
+  mutating func tendUnderlays(now: UInt64) {
+    for (index, underlay) in underlays {
+      for frame in underlay.tick(now: now, mac: ports.facts(index).mac) { send(frame, to: index, now) }
+    }
+    settle(now)
+  }
+
+  /// A frame from an uplink that no tunnel took: it may say where a neighbour is.
+  @inline(never)
+  mutating func hear(_ frame: Frame, _ now: UInt64) {
+    let index = ports.index(of: frame.inPort)
+    for (port, underlay) in underlays where port == index {
+      let words = NeighbourMessages.read(frame.bytes)
+      guard !words.isEmpty else { return }
+      for answer in underlay.hear(words, now: now) { send(answer, to: index, now) }
+      if held.count > 0 { settle(now) }
+    }
+  }
+
+  private mutating func settle(_ now: UInt64) {
+    guard held.count > 0 else { return }
+    let underlays = underlays
+    let released = held.release(now: now) { remote, index in
+      for (port, underlay) in underlays where port == index { return underlay.fate(of: remote) }
+      return .refused(.noRoute)
+    }
+    for one in released {
+      switch one.fate {
+      case .addresses(let destination, let source):
+        one.frame.setEthernet(destination: destination, source: source)
+        send(one.frame, to: one.port, now)
+      case .refused(let reason): drop(one.frame, reason)
+      case .wait: drop(one.frame, .nextHopTimeout)
+      }
+    }
+  }
+
+  /// Sends bytes of our own.
+  private mutating func send(_ bytes: [UInt8], to index: Int, _ now: UInt64) {
+    guard let token = own.takeSmall(), bytes.count <= FramePool.smallLength else { return drops.count(.noBuffer) }
+    let frame = own.frame(token, length: bytes.count)
+    frame.bytes.copy(bytes, at: 0)
+    send(frame, to: index, now)
+  }
+}

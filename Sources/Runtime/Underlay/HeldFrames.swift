@@ -1,0 +1,99 @@
+import Device
+import HostInventory
+import Memory
+
+/// Frames whose next hop has no address yet, in order of arrival, bounded in all and for each tunnel end.
+struct HeldFrames: ~Copyable {
+  /// Frames held at most.
+  static let most = 512
+  /// Frames held at most for one tunnel end.
+  static let mostEach = 64
+  /// Nanoseconds that a frame is held at most.
+  static let patience: UInt64 = 3_000_000_000
+
+  // Not private: see PortSet.
+  struct Held: BitwiseCopyable {
+    var frame = Frame()
+    var remote: UInt128 = 0
+    var since: UInt64 = 0
+    var port = 0
+  }
+
+  var held = FlatTable(repeating: Held(), count: Self.most)
+  private(set) var count = 0
+
+  /// Takes a frame in for the tunnel end `remote`; false when there are too many.
+  mutating func hold(_ frame: Frame, remote: UInt128, port: Int, now: UInt64) -> Bool {
+    guard count < Self.most else { return false }
+    var same = 0
+    for index in 0..<count where held[index].remote == remote { same &+= 1 }
+    guard same < Self.mostEach else { return false }
+    held[count] = Held(frame: frame, remote: remote, since: now, port: port)
+    count &+= 1
+    return true
+  }
+
+  /// A frame that leaves.
+  struct Released {
+    var frame: Frame
+    var port: Int
+    var fate: Underlay.Fate
+  }
+
+  /// The frames whose time of waiting is over, in order of arrival; the others stay. `fate` is asked for each tunnel end.
+  mutating func release(now: UInt64, _ fate: (UInt128, Int) -> Underlay.Fate) -> [Released] {
+    var released: [Released] = []
+    var kept = 0
+    for index in 0..<count {
+      let one = held[index]
+      var answer = fate(one.remote, one.port)
+      if answer == .wait, now >= one.since &+ Self.patience { answer = .refused(.nextHopTimeout) }
+      if answer == .wait {
+        held[kept] = one
+        kept &+= 1
+      } else {
+        released.append(Released(frame: one.frame, port: one.port, fate: answer))
+      }
+    }
+    count = kept
+    return released
+  }
+}
+
+extension Frame {
+  /// The IP destination of a frame that was encapsulated, an IPv4 one as RFC 4291's mapped address; 0 when there is none.
+  var outerDestination: UInt128 {
+    let bytes = bytes
+    var type = 12
+    while type + 6 <= length, type < 20, bytes.u16(type) == 0x8100 || bytes.u16(type) == 0x88a8 { type += 4 }
+    guard type + 22 <= length else { return 0 }
+    switch bytes.u16(type) {
+    case 0x0800: return 0xffff_0000_0000 | UInt128(bytes.u32(type + 18))
+    case 0x86dd: return type + 42 <= length ? bytes.load(type + 26) : 0
+    default: return 0
+    }
+  }
+
+  /// Whether the frame's Ethernet destination is not known yet.
+  @inline(__always)
+  var hasNoNextHop: Bool { length >= 6 && bytes.u32(0) == 0 && bytes.u16(4) == 0 }
+
+  /// Writes the Ethernet addresses.
+  func setEthernet(destination: UInt64, source: UInt64) {
+    guard length >= 14 else { return }
+    bytes.store(UInt16(truncatingIfNeeded: destination >> 32), at: 0)
+    bytes.store(UInt32(truncatingIfNeeded: destination), at: 2)
+    bytes.store(UInt16(truncatingIfNeeded: source >> 32), at: 6)
+    bytes.store(UInt32(truncatingIfNeeded: source), at: 8)
+  }
+}
+
+extension IPAddress {
+  /// 128 bits; an IPv4 address as RFC 4291's mapped one.
+  var mapped: UInt128 {
+    switch self {
+    case .v4(let value): 0xffff_0000_0000 | UInt128(value)
+    case .v6(let value): value
+    }
+  }
+}
