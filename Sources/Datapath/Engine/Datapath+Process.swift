@@ -16,15 +16,24 @@ extension Datapath {
     reader.enter(now: now)
     seeTemplates()
     let isCached = cache.begin(reader)
-    let rest = isCached ? recognise(&burst, count: count) : Self.all(count)
-    if rest != 0 {
-      parse(&burst, rest)
-      reader.lookup(slots: rest, group: 0)
-      prefetchCounters(rest)
-    }
-    carryOut(&burst, rest, learns: isCached, &out)
+    let done = isCached ? carryOutKnown(&burst, &out) : 0
+    let rest = done < count ? carryOut(&burst, from: done, learns: isCached, &out) : 0
     if isCached { note(count, rest) }
     reader.leave()
+  }
+
+  /// The frames from `first` on, in stages. Gives the slots of those that the cache did not know.
+  @inline(never)
+  private mutating func carryOut(
+    _ burst: inout FrameBurst, from first: Int, learns: Bool, _ out: inout EmissionBurst
+  ) -> UInt64 {
+    let slots = Self.all(burst.count) & ~Self.all(first)
+    let rest = learns ? recognise(&burst, slots) : slots
+    parse(&burst, rest)
+    reader.lookup(slots: rest, group: 0)
+    prefetchCounters(rest)
+    carryOut(&burst, slots, rest, learns: learns, &out)
+    return rest
   }
 
   @inline(__always)
@@ -87,7 +96,7 @@ extension Datapath {
     let hit = reader.hit(index)
     if hit.isHit {
       let program = programs[Int(hit.payload)]
-      if program.shape != .general, learns { learn(burst[index], index, hit, program, rest: rest) }
+      if program.shape != .general, learns, cache.mayLearn() { learn(burst[index], index, hit, program, rest: rest) }
       switch program.shape {
       case .encapPort:
         if encapPort(burst, index, hit, program, &out) { return }

@@ -49,7 +49,10 @@ struct FlowCache: ~Copyable {
   @inline(__always)
   mutating func begin(_ reader: borrowing Reader) -> Bool {
     guard capacity > 0, reader.generation < 1 << 40, pace.isOpen() else { return false }
-    generation = reader.generation
+    if generation != reader.generation {
+      generation = reader.generation
+      pace.forget()
+    }
     if reader.looksSerial != looksSerial { look(reader) }
     return true
   }
@@ -104,13 +107,14 @@ struct FlowCache: ~Copyable {
     let hash = unsafe view.hash(UnsafeRawPointer(window.unsafeBase), shape: index)
     let tag = FlowShape.tag(hash)
     let first = Int(truncatingIfNeeded: hash) & (capacity &- 1)
-    guard let place = room(tag, first, (first ^ FlowShape.distance(tag)) & (capacity &- 1)) else { return false }
+    let place = room(tag, first, (first ^ FlowShape.distance(tag)) & (capacity &- 1))
     for slot in 0..<flows.count where rest & 1 &<< UInt64(slot) == 0 && FlowEntry.place(flows[slot]) == place {
       return false
     }
     entry.stamp = FlowEntry.stamp(generation: generation, shape: index, inPort: inPort)
     entries[place] = entry
     tags[place] = tag
+    pace.take()
     for word in 0..<Int(shapes[index].lines) * 8 {
       keys[place * FlowShape.words + word] = window.load(word * 8, as: UInt64.self).byteSwapped
     }
@@ -122,11 +126,15 @@ struct FlowCache: ~Copyable {
     guesses[place] = UInt8(truncatingIfNeeded: index)
   }
 
-  /// The place for a flow: its own, an unused one, or, once in a while, that of another flow.
-  private mutating func room(_ tag: UInt8, _ first: Int, _ second: Int) -> Int? {
+  /// Whether an unknown frame's flow is to be learned.
+  @inline(__always)
+  mutating func mayLearn() -> Bool { pace.mayLearn(capacity: capacity) }
+
+  /// The place for a flow: its own, an unused one, or that of another flow.
+  private func room(_ tag: UInt8, _ first: Int, _ second: Int) -> Int {
     if tags[first] == tag || isOld(first) { return first }
     if tags[second] == tag || isOld(second) { return second }
-    return pace.mayReplace() ? (pace.turn & 4 == 0 ? first : second) : nil
+    return pace.turn & 16 == 0 ? first : second
   }
 
   private func isOld(_ place: Int) -> Bool { entries[place].stamp & 0xff_ffff_ffff != generation }

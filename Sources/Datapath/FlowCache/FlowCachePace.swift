@@ -1,5 +1,6 @@
-/// When asking the cache pays: a queue whose frames are hardly ever recognised does without it for a while, longer each
-/// time, and replaces few flows.
+/// When asking the cache pays: a queue of whose frames fewer than two in three are recognised does without it for a while,
+/// longer each time. The frames that are left are those whose rows are in no cache either, and a burst of few of them
+/// overlaps few of their misses (`benchmarks datapath-million`).
 struct FlowCachePace: BitwiseCopyable {
   /// Frames after which the share is looked at.
   private static let window: UInt32 = 1024
@@ -9,6 +10,8 @@ struct FlowCachePace: BitwiseCopyable {
   private var closed: UInt32 = 0
   private var next: UInt32 = 64
   private(set) var turn: UInt32 = 0
+  /// Flows taken in under the present rules.
+  private var taken = 0
 
   /// Whether this burst asks.
   @inline(__always)
@@ -28,7 +31,7 @@ struct FlowCachePace: BitwiseCopyable {
 
   @inline(never)
   private mutating func judge() {
-    if known &* 8 < asked {
+    if known &* 3 < asked &* 2 {
       closed = next
       next = min(next &* 2, 1024)
     } else {
@@ -38,9 +41,17 @@ struct FlowCachePace: BitwiseCopyable {
     known = 0
   }
 
-  /// One flow in four that finds both its places taken takes one.
-  mutating func mayReplace() -> Bool {
+  /// Other rules: no flow is known any more.
+  mutating func forget() { taken = 0 }
+
+  /// A flow was taken in.
+  mutating func take() { taken &+= 1 }
+
+  /// Whether an unknown flow is taken in: always while at least half of the `capacity` places are free, then one in
+  /// sixteen, so that flows of many frames are and those of few are not.
+  @inline(__always)
+  mutating func mayLearn(capacity: Int) -> Bool {
     turn &+= 1
-    return turn & 3 == 0
+    return taken &* 2 < capacity || turn & 15 == 0
   }
 }

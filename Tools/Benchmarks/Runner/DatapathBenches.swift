@@ -29,6 +29,7 @@ private func millionFlows(_ options: BenchOptions) -> [Measured] {
   return [
     ("to uplink, 1 M flows uniform", DatapathWay(flows: flows), nil),
     ("to uplink, 1 M flows Zipf 1.0", DatapathWay(flows: flows, isZipf: true), nil),
+    ("the same without a flow cache", DatapathWay(flows: flows, isZipf: true, hasCache: false), nil),
     ("to tenant, 1 M flows uniform", DatapathWay(flows: flows, isBack: true), nil),
     ("to tenant, 1 M flows Zipf 1.0", DatapathWay(flows: flows, isBack: true, isZipf: true), nil),
   ]
@@ -40,7 +41,7 @@ private func runDatapath(_ options: BenchOptions, _ ways: [Measured]) throws {
     var rig = try DatapathRig(way, seed: options.seed)
     let cycles = rig.measure(rounds: options.rounds, bursts: options.quick ? 20 : 2000)
     let wanted = bound.map { "   at most \(decimals($0))" } ?? ""
-    print("  \(pad(name, 36)) \(decimals(median(cycles)))  best round \(decimals(cycles.min() ?? 0))\(wanted)")
+    print("  \(pad(name, 36)) \(decimals(median(cycles)))  best round \(decimals(cycles.min() ?? 0))  known \(Int(rig.recognised)) %\(wanted)")
     guard rig.wrong == 0 else { throw DatapathBenchError.wrong(rig.wrong) }
   }
 }

@@ -11,6 +11,7 @@ struct DatapathWay {
   var isIPv6 = false
   var sumsUDP = false
   var isZipf = false
+  var hasCache = true
 }
 
 /// A data path with a rule a flow, and frames in a ring of buffers.
@@ -32,13 +33,16 @@ struct DatapathRig: ~Copyable {
   private let template: [UInt8]
   /// Where the flow's inner IPv4 header is.
   private let l3: Int
+  /// Of a hundred frames, how many were of a flow that the cache knew.
+  var recognised: Double { 100 * Double(path.statistics.recognised) / Double(max(1, frames)) }
+  private var frames = 0
   /// Frames that did not come out where they should.
   private(set) var wrong = 0
 
   init(_ way: DatapathWay, seed: UInt64) throws {
     let book = try Self.book(way)
     try Self.addRules(book, way)
-    let path = try Datapath(book, buffers: 64)
+    let path = try Datapath(book, buffers: 64, cachedFlows: way.hasCache ? 8192 : 0)
     let template = Self.frame(way)
     let size = way.isBack ? 512 : 256
     let arena = try FrameArena(capacity: Self.ring, bufferSize: size, headroom: 128)
@@ -71,6 +75,7 @@ struct DatapathRig: ~Copyable {
         let start = dpu_ticks()
         path.process(&burst, now: now, out: &out)
         each[index] = Double(dpu_ticks() &- start)
+        frames += FrameBurst.capacity
         check()
       }
       if round >= 0 { cycles.append(median(each) / Double(FrameBurst.capacity)) }
