@@ -7,14 +7,15 @@ public struct FlatTable<Element: BitwiseCopyable>: ~Copyable {
   /// How many elements there are.
   public let count: Int
 
-  /// `count` copies of `value`; the memory is aligned to a cache line.
+  /// `count` copies of `value`; the memory is aligned to a cache line. Huge pages are asked for a large table.
   ///
   /// A negative count is the caller's bug and traps.
   @inlinable
   public init(repeating value: Element, count: Int) {
     precondition(count >= 0)
-    let memory = UnsafeMutableRawPointer.allocate(
-      byteCount: max(1, count) * MemoryLayout<Element>.stride, alignment: 64)
+    let bytes = max(1, count) * MemoryLayout<Element>.stride
+    let memory = UnsafeMutableRawPointer.allocate(byteCount: bytes, alignment: HugePages.alignment(bytes))
+    unsafe HugePages.advise(memory, bytes)
     unsafe base = memory.bindMemory(to: Element.self, capacity: max(1, count))
     unsafe base.initialize(repeating: value, count: count)
     self.count = count

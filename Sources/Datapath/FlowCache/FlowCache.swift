@@ -18,8 +18,7 @@ struct FlowCache: ~Copyable {
   /// Places, a power of two; 0 is no cache.
   let capacity: Int
   private var tags: FlatTable<UInt8>
-  private var entries: FlatTable<FlowEntry>
-  private var keys: FlatTable<UInt64>
+  private var slots: FlatTable<FlowSlot>
   private var shapes: FlatTable<FlowShape>
   private var masks: FlatTable<UInt64>
   private var guesses: FlatTable<UInt8>
@@ -37,8 +36,7 @@ struct FlowCache: ~Copyable {
     while places < capacity { places *= 2 }
     self.capacity = places
     tags = FlatTable(repeating: 0, count: places)
-    entries = FlatTable(repeating: FlowEntry(), count: places)
-    keys = FlatTable(repeating: 0, count: places * FlowShape.words)
+    slots = FlatTable(repeating: FlowSlot(), count: places)
     let kinds = places > 0 ? 2 * Self.mostShapes : 0
     shapes = FlatTable(repeating: FlowShape(), count: kinds)
     masks = FlatTable(repeating: 0, count: kinds * FlowShape.words)
@@ -61,7 +59,7 @@ struct FlowCache: ~Copyable {
   @inline(__always)
   var view: FlowView {
     unsafe FlowView(
-      tags: unsafe tags.place(0), entries: unsafe entries.place(0), keys: unsafe keys.place(0),
+      tags: unsafe tags.place(0), slots: unsafe slots.place(0),
       shapes: unsafe shapes.place(0), masks: unsafe masks.place(0), guesses: unsafe guesses.place(0),
       last: capacity &- 1, generation: generation,
       tenantShapes: tenantShapes, uplinkShapes: uplinkShapes)
@@ -112,11 +110,11 @@ struct FlowCache: ~Copyable {
       return false
     }
     entry.stamp = FlowEntry.stamp(generation: generation, shape: index, inPort: inPort)
-    entries[place] = entry
+    slots[place].entry = entry
     tags[place] = tag
     pace.take()
     for word in 0..<Int(shapes[index].lines) * 8 {
-      keys[place * FlowShape.words + word] = window.load(word * 8, as: UInt64.self).byteSwapped
+      slots[place].key[word] = window.load(word * 8, as: UInt64.self).byteSwapped
     }
     return true
   }
@@ -137,7 +135,7 @@ struct FlowCache: ~Copyable {
     return pace.turn & 16 == 0 ? first : second
   }
 
-  private func isOld(_ place: Int) -> Bool { entries[place].stamp & 0xff_ffff_ffff != generation }
+  private func isOld(_ place: Int) -> Bool { slots[place].entry.stamp & 0xff_ffff_ffff != generation }
 
   /// The place of the frame's shape, made when there is none yet; nil when there is no room or the key does not fit.
   private mutating func shape(_ frame: Frame, _ stack: HeaderStack, uplink: Bool) -> Int? {

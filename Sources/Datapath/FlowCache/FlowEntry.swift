@@ -30,6 +30,14 @@ struct LevelCheck: BitwiseCopyable {
   init() {}
 }
 
+/// A flow that is known: what is done with its frames, and the bytes that they are known by, as they lie in memory.
+///
+/// 256 bytes, so that both are in one page.
+struct FlowSlot: BitwiseCopyable {
+  var entry = FlowEntry()
+  var key = InlineArray<24, UInt64>(repeating: 0)
+}
+
 /// What is to be done with the frames of a flow: the rule that they hit and its program, flattened. One cache line.
 struct FlowEntry: BitwiseCopyable {
   enum Way: UInt8, BitwiseCopyable { case none = 0, port, encap, decap }

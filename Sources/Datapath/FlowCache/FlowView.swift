@@ -10,9 +10,10 @@ import Wire
 /// Valid until the cache learns. Oracle: FlowCacheTests run every frame with and without a cache.
 @unsafe
 struct FlowView {
+  private static var slotSize: Int { MemoryLayout<FlowSlot>.stride }
+
   let tags: UnsafePointer<UInt8>
-  let entries: UnsafePointer<FlowEntry>
-  let keys: UnsafeRawPointer
+  let slots: UnsafeRawPointer
   let shapes: UnsafePointer<FlowShape>
   let masks: UnsafeRawPointer
   let guesses: UnsafePointer<UInt8>
@@ -24,13 +25,12 @@ struct FlowView {
 
   @inline(__always)
   init(
-    tags: UnsafeRawPointer, entries: UnsafeRawPointer, keys: UnsafeRawPointer, shapes: UnsafeRawPointer,
+    tags: UnsafeRawPointer, slots: UnsafeRawPointer, shapes: UnsafeRawPointer,
     masks: UnsafeRawPointer, guesses: UnsafeRawPointer, last: Int, generation: UInt64, tenantShapes: Int,
     uplinkShapes: Int
   ) {
     unsafe self.tags = tags.assumingMemoryBound(to: UInt8.self)
-    unsafe self.entries = entries.assumingMemoryBound(to: FlowEntry.self)
-    unsafe self.keys = keys
+    unsafe self.slots = slots
     unsafe self.shapes = shapes.assumingMemoryBound(to: FlowShape.self)
     unsafe self.masks = masks
     unsafe self.guesses = guesses.assumingMemoryBound(to: UInt8.self)
@@ -130,8 +130,8 @@ struct FlowView {
     let (isFirst, isSecond) = unsafe (tags[first] == tag, tags[second] == tag)
     guard isFirst || isSecond else { return 0 }
     let place = isFirst ? first : second
-    unsafe dpu_prefetch(entries + place)
-    let key = unsafe keys + place &* FlowShape.reach
+    unsafe dpu_prefetch(slots + place &* Self.slotSize)
+    let key = unsafe key(place)
     unsafe dpu_prefetch(key)
     if unsafe shape.pointee.lines > 1 { unsafe dpu_prefetch(key + 64) }
     return FlowEntry.stamp(generation: UInt64(truncatingIfNeeded: place), shape: index, inPort: inPort)
@@ -139,7 +139,15 @@ struct FlowView {
 
   /// The entry at `place`.
   @inline(__always)
-  func entry(_ place: Int) -> UnsafePointer<FlowEntry> { unsafe entries + place }
+  func entry(_ place: Int) -> UnsafePointer<FlowEntry> {
+    unsafe (slots + place &* Self.slotSize).assumingMemoryBound(to: FlowEntry.self)
+  }
+
+  /// The key of the entry at `place`.
+  @inline(__always)
+  private func key(_ place: Int) -> UnsafeRawPointer {
+    unsafe slots + (place &* Self.slotSize &+ MemoryLayout<FlowEntry>.stride)
+  }
 
   /// Whether the frame is of the flow at `candidate`, and its lengths fit.
   @inline(__always)
@@ -150,7 +158,7 @@ struct FlowView {
     let index = Int(truncatingIfNeeded: candidate &>> 40) & 0xff &- 1
     guard
       unsafe agrees(
-        bytes, keys + place &* FlowShape.reach, masks + index &* FlowShape.reach, lines: Int(shapes[index].lines))
+        bytes, key(place), masks + index &* FlowShape.reach, lines: Int(shapes[index].lines))
     else { return false }
     let end = unsafe entry.pointee.outer.end(bytes, within: length)
     guard end > 0 else { return false }

@@ -41,7 +41,9 @@ private func runDatapath(_ options: BenchOptions, _ ways: [Measured]) throws {
     var rig = try DatapathRig(way, seed: options.seed)
     let cycles = rig.measure(rounds: options.rounds, bursts: options.quick ? 20 : 2000)
     let wanted = bound.map { "   at most \(decimals($0))" } ?? ""
-    print("  \(pad(name, 36)) \(decimals(median(cycles)))  best round \(decimals(cycles.min() ?? 0))  known \(Int(rig.recognised)) %\(wanted)")
+    print(
+      "  \(pad(name, 36)) \(decimals(median(cycles)))  best round \(decimals(cycles.min() ?? 0))  known \(Int(rig.recognised)) %\(wanted)"
+    )
     guard rig.wrong == 0 else { throw DatapathBenchError.wrong(rig.wrong) }
   }
 }
