@@ -49,7 +49,8 @@ struct ClassifierTests {
             optionClass: 9, type: option.type, length: UInt8(option.words),
             data: [UInt32](repeating: 0, count: option.words), mask: [UInt32](repeating: .max, count: option.words)))
       }
-      return Rule(attributes: attributes, pattern: [.ipv4(IPv4Item()), .geneve(GeneveItem())] + items, actions: [.drop])
+      return Rule(
+        attributes: attributes, pattern: [.ipv4(IPv4Item()), .geneve(GeneveItem())] + items, actions: [.drop])
     }
     try classifier.transaction(now: 0) { change throws(ClassifierError) in
       // Of the key's eight words one is left: the next rule's first option takes it, its second needs two.
@@ -82,7 +83,9 @@ struct ClassifierTests {
     do { arena = try FrameArena(capacity: 1) } catch { return nil }
     let window = arena.buffer(arena.take() ?? 0).slice(384, count: frame.count)
     window.copy(frame, at: 0)
-    guard let stack = try? HeaderStack.parse(window.span, options: ParseOptions(lookIntoTunnels: true)) else { return nil }
+    guard let stack = try? HeaderStack.parse(window.span, options: ParseOptions(lookIntoTunnels: true)) else {
+      return nil
+    }
     reader.enter(now: 9)
     defer { reader.leave() }
     reader.prepare(0, stack, window, inPort: 1)
