@@ -39,7 +39,7 @@ let package = Package(
     .target(
       name: "EmulatedDevice", dependencies: ["Device", "Rules", "Memory"], exclude: ["README.md"], swiftSettings: house),
     .target(
-      name: "Ports", dependencies: ["Device", "Memory", "Wire", "CNet", "CPcap"], exclude: ["README.md"],
+      name: "Ports", dependencies: ["Device", "Memory", "Virtqueue", "VhostUser", "Wire", "CNet", "CPcap"], exclude: ["README.md"],
       swiftSettings: house),
     .target(
       name: "Datapath", dependencies: ["Classifier", "Device", "Rules", "Memory", "Wire", "CShim"],
@@ -71,8 +71,9 @@ let package = Package(
         "Memory", "Wire",
       ], path: "Tools/Properties", exclude: ["README.md"], swiftSettings: house),
     .executableTarget(
-      name: "live", dependencies: ["Runtime", "HostInventory", "Control", "Datapath", "Ports", "Device"],
-      path: "Tools/Live", exclude: ["README.md"], swiftSettings: house),
+      name: "live",
+      dependencies: ["Runtime", "HostInventory", "Control", "Datapath", "Ports", "VhostUser", "Device"],
+      path: "Tools/Live", exclude: ["README.md", "live.py"], swiftSettings: house),
     // One end of a vhost-user link: the other is a program that no one here wrote (Tools/peers).
     .executableTarget(
       name: "ringpeer", dependencies: ["VhostUser", "Virtqueue", "Memory"], path: "Tools/RingPeer", swiftSettings: house
@@ -96,7 +97,8 @@ let package = Package(
     .testTarget(
       name: "EmulatedDeviceTests", dependencies: ["EmulatedDevice", "Device", "Rules", "Memory"], swiftSettings: house),
     .testTarget(
-      name: "PortsTests", dependencies: ["Ports", "Datapath", "Device", "Memory", "Wire"], swiftSettings: house),
+      name: "PortsTests",
+      dependencies: ["Ports", "Datapath", "Device", "Memory", "Virtqueue", "VhostUser", "Wire"], swiftSettings: house),
     .testTarget(
       name: "DatapathTests", dependencies: ["Datapath", "Classifier", "Device", "Rules", "Memory", "Wire"],
       swiftSettings: house),

@@ -9,15 +9,15 @@ public enum LinkState: UInt8, Sendable, BitwiseCopyable, CaseIterable {
   case gone
 }
 
-/// How a sleeper notices that frames wait at a port.
+/// What a port says to a thread that wants to sleep.
 @frozen
 public enum Waking: Equatable, Sendable, BitwiseCopyable {
-  /// This descriptor becomes readable.
-  case readable(Int32)
-  /// Only by asking.
+  /// The descriptors that it named become readable when frames wait; without one there never are any.
+  case armed
+  /// Only asking tells.
   case asking
-  /// There never are any.
-  case never
+  /// Frames wait now.
+  case work
 }
 
 /// What is known of a live port, beside its frames.
@@ -74,8 +74,6 @@ public protocol BurstPort: ~Copyable {
   var facts: PortFacts { get }
   /// Whether frames can pass.
   var link: LinkState { get }
-  /// How its frames are noticed.
-  var waking: Waking { get }
   /// The top byte of its tokens.
   var owner: UInt8 { get }
   /// What passed it.
@@ -91,6 +89,13 @@ public protocol BurstPort: ~Copyable {
 
   /// Takes the buffer of a frame back that it had handed over.
   mutating func recycle(_ token: UInt32)
+
+  /// Gets ready for the thread's sleep: adds descriptors that become readable when frames, or words of the other side,
+  /// wait.
+  mutating func arm(_ descriptors: inout [Int32]) -> Waking
+
+  /// The thread is awake again after ``arm(_:)``.
+  mutating func awake(now: UInt64)
 
   /// Looks after what changes seldom (link, address, MTU, counters of what stands behind); called now and then.
   mutating func look(now: UInt64)

@@ -77,8 +77,11 @@ public struct CapturePort: ~Copyable, BurstPort {
     self.owner = owner
   }
 
-  /// See ``BurstPort/waking``.
-  public var waking: Waking { hasEnded ? .never : .asking }
+  /// See ``BurstPort/arm(_:)``.
+  public mutating func arm(_ descriptors: inout [Int32]) -> Waking { hasEnded ? .armed : .asking }
+
+  /// See ``BurstPort/awake(now:)``.
+  public mutating func awake(now: UInt64) {}
 
   /// See ``BurstPort/receive(_:now:)``.
   public mutating func receive(_ burst: inout FrameBurst, now: UInt64) {

@@ -1,6 +1,7 @@
 import CNet
 import Device
 import Memory
+import Virtqueue
 
 #if canImport(Glibc)
   import Glibc
@@ -64,7 +65,7 @@ struct KernelSlots: ~Copyable {
   }
 
   /// Puts a frame into the slot.
-  mutating func put(_ bytes: Bytes, _ header: OffloadHeader, at index: Int) {
+  mutating func put(_ bytes: Bytes, _ header: NetHeader, at index: Int) {
     self[index].header = header
     self[index].first = unsafe UInt64(UInt(bitPattern: bytes.unsafeBase))
     self[index].first_length = UInt32(bytes.count)
@@ -93,11 +94,11 @@ struct KernelSlots: ~Copyable {
 
 extension dpu_slot {
   /// The virtio-net header in it.
-  var header: OffloadHeader {
+  var header: NetHeader {
     get {
-      var header = OffloadHeader()
+      var header = NetHeader()
       header.flags = flags
-      header.type = gso_type
+      header.segmentation = gso_type
       header.headerLength = header_length
       header.segmentSize = segment_size
       header.checksumStart = checksum_start
@@ -106,7 +107,7 @@ extension dpu_slot {
     }
     set {
       flags = newValue.flags
-      gso_type = newValue.type
+      gso_type = newValue.segmentation
       header_length = newValue.headerLength
       segment_size = newValue.segmentSize
       checksum_start = newValue.checksumStart

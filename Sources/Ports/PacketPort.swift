@@ -1,6 +1,7 @@
 import CNet
 public import Device
 import Memory
+import Virtqueue
 
 #if canImport(Glibc)
   import Glibc
@@ -79,8 +80,14 @@ public struct PacketPort: ~Copyable, BurstPort {
     self.interface = interface
   }
 
-  /// See ``BurstPort/waking``.
-  public var waking: Waking { link == .gone ? .never : .readable(socket.number) }
+  /// See ``BurstPort/arm(_:)``.
+  public mutating func arm(_ descriptors: inout [Int32]) -> Waking {
+    if link != .gone { descriptors.append(socket.number) }
+    return .armed
+  }
+
+  /// See ``BurstPort/awake(now:)``.
+  public mutating func awake(now: UInt64) {}
 
   /// See ``BurstPort/receive(_:now:)``.
   public mutating func receive(_ burst: inout FrameBurst, now: UInt64) {
@@ -105,7 +112,7 @@ public struct PacketPort: ~Copyable, BurstPort {
     var count = 0
     for index in 0..<burst.count {
       let frame = burst[index]
-      if let header = try? OffloadHeader(debtsOf: frame), frame.next == 0 {
+      if let header = try? NetHeader(debtsOf: frame), frame.next == 0 {
         sending.put(frame.bytes, header, at: count)
         count &+= 1
       } else {

@@ -1,6 +1,7 @@
 import CNet
 import Device
 import Memory
+import Virtqueue
 
 /// Where the kernel's next frames go: for each slot a small buffer, and a large one for what does not fit there.
 ///
@@ -48,7 +49,7 @@ struct ReceiveSlots: ~Copyable {
     }
     frame.inPort = port
     if hasTag { putTag(&frame, tpid: slots[index].vlan_tpid, tci: slots[index].vlan_tci) }
-    do throws(OffloadHeaderFault) {
+    do throws(DebtFault) {
       try slots[index].header.apply(to: &frame, shift: hasTag ? 4 : 0, terms)
     } catch {
       counters.drops.count(.virtioHeader)

@@ -42,14 +42,13 @@ public struct Sleeper: ~Copyable {
     descriptors.reserveCapacity(Self.most)
   }
 
-  /// Forgets all descriptors but the waker's.
-  public mutating func removeAll() { descriptors.removeLast(descriptors.count - 1) }
-
-  /// Adds a descriptor; false when there are ``most``.
-  public mutating func append(_ descriptor: Int32) -> Bool {
-    guard descriptors.count < Self.most else { return false }
-    descriptors.append(descriptor)
-    return true
+  /// Takes the descriptors that `body` names; how many there may be is ``most``, those behind are let alone. Returns what
+  /// `body` returns.
+  public mutating func collect<Result>(_ body: (inout [Int32]) -> Result) -> Result {
+    descriptors.removeLast(descriptors.count - 1)
+    let result = body(&descriptors)
+    if descriptors.count > Self.most { descriptors.removeLast(descriptors.count - Self.most) }
+    return result
   }
 
   /// Sleeps, `nanoseconds` at most (nil: until something happens). Returns whether a descriptor is readable; a signal ends

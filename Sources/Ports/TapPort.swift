@@ -1,6 +1,7 @@
 import CNet
 public import Device
 import Memory
+import Virtqueue
 
 #if canImport(Glibc)
   import Glibc
@@ -90,8 +91,14 @@ public struct TapPort: ~Copyable, BurstPort {
     throw PortError("the offloads of TAP device '\(name)'", answer: answer)
   }
 
-  /// See ``BurstPort/waking``.
-  public var waking: Waking { link == .gone ? .never : .readable(device.number) }
+  /// See ``BurstPort/arm(_:)``.
+  public mutating func arm(_ descriptors: inout [Int32]) -> Waking {
+    if link != .gone { descriptors.append(device.number) }
+    return .armed
+  }
+
+  /// See ``BurstPort/awake(now:)``.
+  public mutating func awake(now: UInt64) {}
 
   /// See ``BurstPort/receive(_:now:)``.
   public mutating func receive(_ burst: inout FrameBurst, now: UInt64) {
@@ -119,7 +126,7 @@ public struct TapPort: ~Copyable, BurstPort {
   }
 
   private mutating func send(_ frame: Frame) {
-    guard let header = try? OffloadHeader(debtsOf: frame), frame.next == 0, withHeader || frame.owed.isEmpty else {
+    guard let header = try? NetHeader(debtsOf: frame), frame.next == 0, withHeader || frame.owed.isEmpty else {
       return counters.drops.count(.malformedDebt)
     }
     sending.put(frame.bytes, header, at: 0)

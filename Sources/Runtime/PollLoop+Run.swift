@@ -60,13 +60,16 @@ extension PollLoop {
       }
       statistics.spun &+= now &- before
       guard let spin = policy.spin, now &- idleSince >= spin, now < nextLook else { continue }
-      let limit = nextLook &- now
-      let longest = watch(&sleeper) ? min(limit, Self.askingInterval) : limit
-      _ = sleeper.sleep(longest)
+      let waking = arm(&sleeper)
+      if waking != .work {
+        let limit = nextLook &- now
+        _ = sleeper.sleep(waking == .asking ? min(limit, Self.askingInterval) : limit)
+        statistics.sleeps &+= 1
+      }
       let woken = MonotonicClock.now
-      statistics.sleeps &+= 1
       statistics.slept &+= woken &- now
       now = woken
+      ports.awake(now: now)
       // One pass is enough to see whether a wake was for frames.
       idleSince = now &- spin
     }
@@ -76,17 +79,20 @@ extension PollLoop {
   /// How long the thread sleeps when a port can only be asked: 100 µs.
   static var askingInterval: UInt64 { 100_000 }
 
-  /// Watches the ports' descriptors; whether some port has none.
-  private func watch(_ sleeper: inout Sleeper) -> Bool {
-    sleeper.removeAll()
-    var asks = false
-    for index in 0..<ports.count {
-      switch ports.waking(index) {
-      case .readable(let descriptor): if !sleeper.append(descriptor) { asks = true }
-      case .asking: asks = true
-      case .never: break
+  /// Asks every port to wake the thread; the most urgent answer.
+  private mutating func arm(_ sleeper: inout Sleeper) -> Waking {
+    var waking = Waking.armed
+    let count = ports.count
+    sleeper.collect { descriptors in
+      for index in 0..<count {
+        switch ports.arm(index, &descriptors) {
+        case .armed: break
+        case .asking: if waking == .armed { waking = .asking }
+        case .work: waking = .work
+        }
       }
+      if descriptors.count > Sleeper.most, waking == .armed { waking = .asking }
     }
-    return asks
+    return waking
   }
 }

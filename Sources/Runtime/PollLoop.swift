@@ -65,6 +65,12 @@ public struct PollLoop: ~Copyable {
   }
 
   /// See ``add(_:id:)-(TapPort,_)``.
+  public mutating func add(_ port: consuming VirtqueuePort, id: UInt16) -> Bool {
+    guard port.owner != datapath.owner, port.owner != Self.ownOwner else { return false }
+    return attach(ports.add(port, id: id))
+  }
+
+  /// See ``add(_:id:)-(TapPort,_)``.
   public mutating func add(_ port: consuming CapturePort, id: UInt16) -> Bool {
     guard port.owner != datapath.owner, port.owner != Self.ownOwner else { return false }
     return attach(ports.add(port, id: id))
@@ -104,6 +110,8 @@ public struct PollLoop: ~Copyable {
   /// Drops what became too old, and looks after ports; called a few times a second.
   public mutating func look(now: UInt64) {
     ports.look(now: now)
+    // What a port's other end agreed to may be something else after it came back.
+    for index in 0..<ports.count { datapath.setCarried(ports.facts(index).carries, port: ports.id(index)) }
     datapath.expire(now: now)
     tendUnderlays(now: now)
     flush(now)

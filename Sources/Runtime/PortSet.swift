@@ -8,7 +8,7 @@ public struct PortSet: ~Copyable {
   /// Ports at most.
   public static let most = 128
 
-  enum Kind: UInt8, BitwiseCopyable { case tap, packet, capture }
+  enum Kind: UInt8, BitwiseCopyable { case tap, packet, virtqueue, capture }
 
   // Not private: the compiler (6.3.1) wants to see it from files that hold a set.
   struct Place: BitwiseCopyable {
@@ -23,6 +23,7 @@ public struct PortSet: ~Copyable {
   public private(set) var count = 0
   private var taps = OwnedTable<TapPort>(capacity: Self.most)
   private var packets = OwnedTable<PacketPort>(capacity: Self.most)
+  private var virtqueues = OwnedTable<VirtqueuePort>(capacity: Self.most)
   private var captures = OwnedTable<CapturePort>(capacity: Self.most)
   // Index + 1 by owner, and by number in rules.
   private var byOwner = FlatTable<UInt8>(repeating: 0, count: 256)
@@ -44,6 +45,13 @@ public struct PortSet: ~Copyable {
     guard mayAdd(id, port.owner) else { return nil }
     let owner = port.owner
     return add(.packet, packets.append(port), id, owner)
+  }
+
+  /// Adds a port over virtio rings; see ``add(_:id:)-(TapPort,_)``.
+  public mutating func add(_ port: consuming VirtqueuePort, id: UInt16) -> Int? {
+    guard mayAdd(id, port.owner) else { return nil }
+    let owner = port.owner
+    return add(.virtqueue, virtqueues.append(port), id, owner)
   }
 
   /// Adds a pair of capture files; see ``add(_:id:)-(TapPort,_)``.
@@ -79,6 +87,7 @@ public struct PortSet: ~Copyable {
     switch place.kind {
     case .tap: taps[place.index].receive(&burst, now: now)
     case .packet: packets[place.index].receive(&burst, now: now)
+    case .virtqueue: virtqueues[place.index].receive(&burst, now: now)
     case .capture: captures[place.index].receive(&burst, now: now)
     }
   }
@@ -89,6 +98,7 @@ public struct PortSet: ~Copyable {
     switch place.kind {
     case .tap: taps[place.index].transmit(&burst, now: now, free: &free)
     case .packet: packets[place.index].transmit(&burst, now: now, free: &free)
+    case .virtqueue: virtqueues[place.index].transmit(&burst, now: now, free: &free)
     case .capture: captures[place.index].transmit(&burst, now: now, free: &free)
     }
   }
@@ -101,6 +111,7 @@ public struct PortSet: ~Copyable {
     switch place.kind {
     case .tap: taps[place.index].recycle(token)
     case .packet: packets[place.index].recycle(token)
+    case .virtqueue: virtqueues[place.index].recycle(token)
     case .capture: captures[place.index].recycle(token)
     }
     return true
@@ -110,6 +121,7 @@ public struct PortSet: ~Copyable {
   public mutating func look(now: UInt64) {
     for index in 0..<taps.count { taps[index].look(now: now) }
     for index in 0..<packets.count { packets[index].look(now: now) }
+    for index in 0..<virtqueues.count { virtqueues[index].look(now: now) }
     for index in 0..<captures.count { captures[index].look(now: now) }
   }
 
@@ -119,6 +131,7 @@ public struct PortSet: ~Copyable {
     return switch place.kind {
     case .tap: taps[place.index].facts
     case .packet: packets[place.index].facts
+    case .virtqueue: virtqueues[place.index].facts
     case .capture: captures[place.index].facts
     }
   }
@@ -129,18 +142,28 @@ public struct PortSet: ~Copyable {
     return switch place.kind {
     case .tap: taps[place.index].link
     case .packet: packets[place.index].link
+    case .virtqueue: virtqueues[place.index].link
     case .capture: captures[place.index].link
     }
   }
 
-  /// See ``Device/BurstPort/waking``.
-  public func waking(_ index: Int) -> Waking {
+  /// See ``Device/BurstPort/arm(_:)``.
+  public mutating func arm(_ index: Int, _ descriptors: inout [Int32]) -> Waking {
     let place = places[index]
     return switch place.kind {
-    case .tap: taps[place.index].waking
-    case .packet: packets[place.index].waking
-    case .capture: captures[place.index].waking
+    case .tap: taps[place.index].arm(&descriptors)
+    case .packet: packets[place.index].arm(&descriptors)
+    case .virtqueue: virtqueues[place.index].arm(&descriptors)
+    case .capture: captures[place.index].arm(&descriptors)
     }
+  }
+
+  /// See ``Device/BurstPort/awake(now:)``, for every port.
+  public mutating func awake(now: UInt64) {
+    for index in 0..<taps.count { taps[index].awake(now: now) }
+    for index in 0..<packets.count { packets[index].awake(now: now) }
+    for index in 0..<virtqueues.count { virtqueues[index].awake(now: now) }
+    for index in 0..<captures.count { captures[index].awake(now: now) }
   }
 
   /// What passed the port so far.
@@ -149,6 +172,7 @@ public struct PortSet: ~Copyable {
     return switch place.kind {
     case .tap: PortCounts(taps[place.index].counters)
     case .packet: PortCounts(packets[place.index].counters)
+    case .virtqueue: PortCounts(virtqueues[place.index].counters)
     case .capture: PortCounts(captures[place.index].counters)
     }
   }

@@ -1,9 +1,10 @@
 import Ports
 import Runtime
+import VhostUser
 
 /// What a port of the configuration is live: `NAME=KIND:WHAT[,OPTION…][@NAMESPACE]`.
 struct Attachment {
-  enum Kind: String { case tap, packet, capture }
+  enum Kind: String { case tap, packet, device, driver, capture }
 
   var port: String
   var kind: Kind
@@ -43,6 +44,14 @@ struct Attachment {
       wanted.bypassesQueues = options.contains("bypass")
       wanted.isUplink = isUplink
       return loop.add(try inNamespace { () throws(PortError) in try PacketPort(wanted, id: id, owner: owner) }, id: id)
+    case .device, .driver:
+      var wanted = VirtqueuePort.Options(path: what)
+      wanted.side = kind == .device ? .device : .driver(isPacked: options.contains("packed"))
+      wanted.role = options.contains("client") ? .client : .server
+      wanted.offloads = !options.contains("plain")
+      wanted.mac = mac == 0 ? wanted.mac : mac
+      wanted.mtu = UInt16(clamping: mtu)
+      return loop.add(try VirtqueuePort(wanted, id: id, owner: owner), id: id)
     case .capture:
       var wanted = CapturePort.Options()
       wanted.output = what

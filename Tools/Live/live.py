@@ -325,6 +325,30 @@ def underlay(seconds, report):
             raise Failure("what was dropped has no name")
 
 
+def rings(packed):
+    """Two `live` whose uplinks are the two sides of one vhost-user link; they ask each other for their addresses."""
+    def case(seconds, report):
+        with Field(["ta", "tb"]) as field:
+            socket = os.path.join(field.folder.name, "uplink")
+            lives = []
+            for here, tenant, what in ((0, "ta", f"device:{socket}"),
+                                       (1, "tb", f"driver:{socket},client" + (",packed" if packed else ""))):
+                local, remote = f"198.51.100.{here + 1}", f"198.51.100.{2 - here}"
+                text = overlay(f"02:00:00:00:00:0{here + 1}", UNKNOWN, local, remote).replace(
+                    "kind: uplink,", f'kind: uplink, mac: "02:00:00:00:00:0{here + 1}",')
+                lives.append(field.live(text, [f"vm=tap:tap0@{field.netns(tenant)}", f"uplink0={what}"],
+                                        ["--underlay", "uplink0=on-link"]))
+                field.ip(tenant, f"addr add 10.9.0.{here + 1}/24 dev tap0")
+            wait_for(lambda: " 1 received" in run(field.inside(
+                "ta", "ping", "-c", "1", "-W", "1", "-q", "10.9.0.2"), check=False), "no way through the rings")
+            sent_through(field, "ta", "tb", seconds, report)
+            no_wrong_checksums(field, ["ta", "tb"])
+            for process in lives:
+                for line in field.stop(process).splitlines()[1:]:
+                    report("", line)
+    return case
+
+
 CASES = {
     "geneve": ("two overlays, frames may owe checksums and segmentation", two_overlays(False, "on", "ipv4")),
     "geneve-plain": ("the same, every frame complete at every port", two_overlays(True, "on", "ipv4")),
@@ -332,6 +356,8 @@ CASES = {
     "geneve-ipv6": ("over IPv6", two_overlays(False, "on", "ipv6")),
     "kernel-vxlan": ("the kernel's VXLAN at the other end", kernel_tunnel(False)),
     "underlay": ("next hops from netlink and ARP, the uplink's address on a host port, a router in between", underlay),
+    "rings": ("the uplinks are two sides of a vhost-user link, split rings", rings(False)),
+    "rings-packed": ("the same, packed rings", rings(True)),
     "kernel-vxlan-plain": ("the same, every frame that is sent complete", kernel_tunnel(True)),
 }
 

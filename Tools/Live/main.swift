@@ -11,6 +11,7 @@ import Runtime
 let usage = """
   usage: live --config FILE --attach NAME=tap:INTERFACE[,plain][@NAMESPACE]
               --attach NAME=packet:INTERFACE[,plain][,bypass][@NAMESPACE]
+              --attach NAME=device:SOCKET[,client][,plain] --attach NAME=driver:SOCKET[,client][,packed]
               --attach NAME=capture:FILE …
               [--underlay UPLINK=INTERFACE[@NAMESPACE]] [--underlay UPLINK=on-link] [--host-rate N] [--spin]
 
@@ -18,6 +19,7 @@ let usage = """
   `plain`: frames never owe anything there. `--spin`: never sleep.
   `--underlay`: encapsulations whose Ethernet destination is 00:00:00:00:00:00 get it from the routes and neighbours of an
   interface; `on-link`: every tunnel end is a neighbour, and questions for our own addresses are answered here.
+  `device`, `driver`: that side of vhost-user, listening at SOCKET or, as `client`, connecting to it.
   A port of kind host and the first uplink are bound to each other, N frames a second each way.
   """
 

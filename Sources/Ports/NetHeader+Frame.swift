@@ -1,6 +1,47 @@
 public import Device
 import Memory
+public import Virtqueue
 import Wire
+
+/// Why a virtio-net header does not become a frame's debts, or they it.
+public enum DebtFault: UInt8, Error, Sendable, CaseIterable, BitwiseCopyable {
+  /// The checksum's start or place is outside of the frame.
+  case checksumOutside
+  /// Segmentation without an owed checksum, or with one that is not the transport's.
+  case segmentationWithoutChecksum
+  /// Segments of 0 bytes.
+  case segmentSizeZero
+  /// The transport header that is to be repeated does not fit in the frame, or lies past what a record holds.
+  case headersOutside
+  /// A kind of segmentation that is not known, or that was not agreed on.
+  case notAgreed
+  /// The frame owes what the header has no words for.
+  case cannotSay
+
+  /// The name, in snake case.
+  public var name: String {
+    switch self {
+    case .checksumOutside: "checksum_outside"
+    case .segmentationWithoutChecksum: "segmentation_without_checksum"
+    case .segmentSizeZero: "segment_size_zero"
+    case .headersOutside: "headers_outside"
+    case .notAgreed: "not_agreed"
+    case .cannotSay: "cannot_say"
+    }
+  }
+
+  /// One sentence for a user.
+  public var sentence: String {
+    switch self {
+    case .checksumOutside: "The owed checksum lies outside of the frame."
+    case .segmentationWithoutChecksum: "Segmentation is owed without the transport checksum that belongs to it."
+    case .segmentSizeZero: "Segments of 0 bytes are asked for."
+    case .headersOutside: "The headers that each segment repeats do not fit in the frame."
+    case .notAgreed: "A kind of segmentation that was not agreed on is asked for."
+    case .cannotSay: "The frame owes what a virtio-net header cannot say."
+    }
+  }
+}
 
 /// How the receiver of a header looks at it.
 @frozen
@@ -22,18 +63,18 @@ public struct OffloadTerms: Sendable, BitwiseCopyable {
 }
 
 // From a header to a frame's debts.
-extension OffloadHeader {
+extension NetHeader {
   /// Writes what the header says into the record of its frame, which was fresh. `shift` is how many bytes were put in
   /// front of what the header counts from.
   ///
   /// A checksum that the record cannot hold (an odd place, or past byte 510) is computed at once.
   ///
-  /// - Throws: ``OffloadHeaderFault``; the frame is then unchanged.
+  /// - Throws: ``DebtFault``; the frame is then unchanged.
   @inline(__always)
-  public func apply(to frame: inout Frame, shift: Int = 0, _ terms: OffloadTerms) throws(OffloadHeaderFault) {
+  public func apply(to frame: inout Frame, shift: Int = 0, _ terms: OffloadTerms) throws(DebtFault) {
     // Most frames owe nothing: one comparison.
-    if flags & Self.needsChecksum == 0, type == Self.none {
-      if flags & Self.dataValid != 0, terms.trustsChecksums { frame.checksums[.outerL4] = .good }
+    if flags & Flag.needsChecksum == 0, segmentation == Segmentation.none {
+      if flags & Flag.dataValid != 0, terms.trustsChecksums { frame.checksums[.outerL4] = .good }
       return
     }
     try applyDebts(to: &frame, shift: shift, terms)
@@ -42,15 +83,15 @@ extension OffloadHeader {
   @inline(never)
   private func applyDebts(
     to frame: inout Frame, shift: Int, _ terms: OffloadTerms
-  ) throws(OffloadHeaderFault) {
-    let segmentation = try segmentationDebt(terms)
-    guard flags & Self.needsChecksum != 0 else { throw .segmentationWithoutChecksum }
+  ) throws(DebtFault) {
+    let debt = try segmentationDebt(terms)
+    guard flags & Flag.needsChecksum != 0 else { throw .segmentationWithoutChecksum }
     let start = Int(checksumStart) &+ shift
     let place = start &+ Int(checksumOffset)
     guard place &+ 2 <= frame.length else { throw .checksumOutside }
     let fits =
       start & 1 == 0 && start <= Frame.largestOffset && start >= 14 && (checksumOffset == 6 || checksumOffset == 16)
-    guard !segmentation.isEmpty else {
+    guard !debt.isEmpty else {
       // Who was not offered it, and owes a checksum all the same, does not get it back owed.
       if fits, terms.agreed.contains(.checksum) {
         frame.checksumStart = start
@@ -61,25 +102,25 @@ extension OffloadHeader {
       }
       return
     }
-    let headers = try Self.headersEnd(frame.bytes, start: start, isTCP: segmentation.contains(.tcpSegmentation))
+    let headers = try Self.headersEnd(frame.bytes, start: start, isTCP: debt.contains(.tcpSegmentation))
     guard fits, headers <= Frame.largestOffset else { throw .headersOutside }
-    guard checksumOffset == (segmentation.contains(.tcpSegmentation) ? 16 : 6) else {
+    guard checksumOffset == (debt.contains(.tcpSegmentation) ? 16 : 6) else {
       throw .segmentationWithoutChecksum
     }
     frame.checksumStart = start
     frame.checksumOffset = UInt8(truncatingIfNeeded: checksumOffset)
     frame.segmentSize = segmentSize
     frame.segmentHeaderLength = headers
-    frame.owed = segmentation.union(.checksum)
+    frame.owed = debt.union(.checksum)
     if terms.looksIntoTunnels { Self.noteTunnel(&frame) }
   }
 
-  private func segmentationDebt(_ terms: OffloadTerms) throws(OffloadHeaderFault) -> Owed {
+  private func segmentationDebt(_ terms: OffloadTerms) throws(DebtFault) -> Owed {
     let debt: Owed
-    switch type & ~Self.ecn {
-    case Self.none: return []
-    case Self.tcp4, Self.tcp6: debt = .tcpSegmentation
-    case Self.udp: debt = .udpSegmentation
+    switch segmentation & ~Segmentation.ecn {
+    case Segmentation.none: return []
+    case Segmentation.tcp4, Segmentation.tcp6: debt = .tcpSegmentation
+    case Segmentation.udp: debt = .udpSegmentation
     default: throw .notAgreed
     }
     guard terms.agreed.isSuperset(of: debt) else { throw .notAgreed }
@@ -88,7 +129,7 @@ extension OffloadHeader {
   }
 
   /// Where the payload behind the transport header at `start` begins.
-  private static func headersEnd(_ bytes: Bytes, start: Int, isTCP: Bool) throws(OffloadHeaderFault) -> Int {
+  private static func headersEnd(_ bytes: Bytes, start: Int, isTCP: Bool) throws(DebtFault) -> Int {
     let shortest = isTCP ? 20 : 8
     guard start &+ shortest <= bytes.count else { throw .headersOutside }
     let length = isTCP ? Int(bytes[start &+ 12] >> 4) &* 4 : shortest
@@ -114,41 +155,41 @@ extension OffloadHeader {
 }
 
 // From a frame's debts to a header.
-extension OffloadHeader {
+extension NetHeader {
   /// What `frame` owes.
   ///
-  /// - Throws: ``OffloadHeaderFault/cannotSay`` for debts of outer headers, and offsets that do not fit the frame.
+  /// - Throws: ``DebtFault/cannotSay`` for debts of outer headers, and offsets that do not fit the frame.
   @inline(__always)
-  public init(debtsOf frame: Frame) throws(OffloadHeaderFault) {
+  public init(debtsOf frame: Frame) throws(DebtFault) {
     self.init()
     if frame.owed.isEmpty { return }
     try say(frame)
   }
 
   @inline(never)
-  private mutating func say(_ frame: Frame) throws(OffloadHeaderFault) {
+  private mutating func say(_ frame: Frame) throws(DebtFault) {
     let sayable: Owed = [.checksum, .tcpSegmentation, .udpSegmentation]
-    let segmentation = frame.owed.intersection([.tcpSegmentation, .udpSegmentation])
+    let debt = frame.owed.intersection([.tcpSegmentation, .udpSegmentation])
     guard frame.owed.isSubset(of: sayable), frame.owed.contains(.checksum) else { throw .cannotSay }
     let start = frame.checksumStart
     guard start &+ Int(frame.checksumOffset) &+ 2 <= frame.length else { throw .checksumOutside }
-    flags = Self.needsChecksum
+    flags = Flag.needsChecksum
     checksumStart = UInt16(truncatingIfNeeded: start)
     checksumOffset = UInt16(frame.checksumOffset)
-    guard !segmentation.isEmpty else { return }
+    guard !debt.isEmpty else { return }
     guard frame.segmentSize > 0 else { throw .segmentSizeZero }
     segmentSize = frame.segmentSize
-    let isTCP = segmentation.contains(.tcpSegmentation)
+    let isTCP = debt.contains(.tcpSegmentation)
     headerLength = UInt16(truncatingIfNeeded: try Self.headersEnd(frame.bytes, start: start, isTCP: isTCP))
-    type = try Self.type(frame.bytes, start: start, isTCP: isTCP)
+    segmentation = try Self.segmentation(frame.bytes, start: start, isTCP: isTCP)
   }
 
-  private static func type(_ bytes: Bytes, start: Int, isTCP: Bool) throws(OffloadHeaderFault) -> UInt8 {
-    guard isTCP else { return udp }
+  private static func segmentation(_ bytes: Bytes, start: Int, isTCP: Bool) throws(DebtFault) -> UInt8 {
+    guard isTCP else { return Segmentation.udp }
     guard let stack = try? HeaderStack.parse(bytes.span, options: ParseOptions(lookIntoTunnels: false)),
       stack.outer.l3Kind != .none
     else { throw .cannotSay }
     let hasCWR = bytes[start &+ 13] & 0x80 != 0
-    return (stack.outer.l3Kind == .ipv4 ? tcp4 : tcp6) | (hasCWR ? ecn : 0)
+    return (stack.outer.l3Kind == .ipv4 ? Segmentation.tcp4 : Segmentation.tcp6) | (hasCWR ? Segmentation.ecn : 0)
   }
 }

@@ -2,16 +2,17 @@ import Device
 import Memory
 import Ports
 import Testing
+import Virtqueue
 
 @Suite("A virtio-net header")
-struct OffloadHeaderTests {
+struct NetHeaderTests {
   static let all: Owed = [.checksum, .tcpSegmentation, .udpSegmentation]
   static let terms = OffloadTerms(agreed: all, trustsChecksums: true, looksIntoTunnels: false)
 
-  static func hostile(_ random: inout Seeded) -> OffloadHeader {
-    var header = OffloadHeader()
+  static func hostile(_ random: inout Seeded) -> NetHeader {
+    var header = NetHeader()
     header.flags = [0, 1, 1, 1, 2, 3, 255].randomElement(using: &random) ?? 0
-    header.type = [0, 0, 1, 3, 4, 5, 0x81, 0x21, 0x41, 255].randomElement(using: &random) ?? 0
+    header.segmentation = [0, 0, 1, 3, 4, 5, 0x81, 0x21, 0x41, 255].randomElement(using: &random) ?? 0
     header.headerLength = .random(in: 0...0xffff, using: &random)
     header.segmentSize = [0, 1, 536, 1448, 0xffff].randomElement(using: &random) ?? 0
     header.checksumStart = [0, 13, 14, 33, 34, 35, 54, 510, 512, 600, 0xffff].randomElement(using: &random) ?? 0
@@ -23,13 +24,13 @@ struct OffloadHeaderTests {
   func hostile() throws {
     var random = Seeded(7)
     var outbox = try Outbox()
-    var faults: Set<OffloadHeaderFault> = []
+    var faults: Set<DebtFault> = []
     for _ in 0..<20_000 {
       let count = [0, 13, 14, 41, 42, 60, 700].randomElement(using: &random) ?? 0
       var frame = try outbox.frame((0..<count).map { _ in .random(in: 0...255, using: &random) })
       let header = Self.hostile(&random)
       let before = frame.bytes.array()
-      do throws(OffloadHeaderFault) {
+      do throws(DebtFault) {
         try header.apply(to: &frame, shift: Bool.random(using: &random) ? 4 : 0, Self.terms)
         #expect(frame.owed.isEmpty || frame.owed.contains(.checksum))
         if frame.owed.contains(.checksum) {
@@ -44,7 +45,7 @@ struct OffloadHeaderTests {
       }
       outbox.pool.give(frame.token)
     }
-    #expect(faults == Set(OffloadHeaderFault.allCases).subtracting([.cannotSay]))
+    #expect(faults == Set(DebtFault.allCases).subtracting([.cannotSay]))
   }
 
   @Test("made of a frame's debts says them again", arguments: [true, false])
@@ -56,8 +57,8 @@ struct OffloadHeaderTests {
     frame.segmentSize = 1400
     frame.segmentHeaderLength = isTCP ? 54 : 42
     frame.owed = isTCP ? [.checksum, .tcpSegmentation] : [.checksum, .udpSegmentation]
-    let header = try OffloadHeader(debtsOf: frame)
-    #expect(header.type == (isTCP ? OffloadHeader.tcp4 : OffloadHeader.udp))
+    let header = try NetHeader(debtsOf: frame)
+    #expect(header.segmentation == (isTCP ? NetHeader.Segmentation.tcp4 : NetHeader.Segmentation.udp))
     var again = try outbox.frame(frame.bytes.array())
     try header.apply(to: &again, Self.terms)
     #expect(again.owed == frame.owed && again.checksumStart == 34 && again.checksumOffset == frame.checksumOffset)
@@ -72,7 +73,7 @@ struct OffloadHeaderTests {
       frame.owed = [.checksum, debt]
       frame.checksumStart = 34
       frame.checksumOffset = 6
-      #expect(throws: OffloadHeaderFault.cannotSay) { try OffloadHeader(debtsOf: frame) }
+      #expect(throws: DebtFault.cannotSay) { try NetHeader(debtsOf: frame) }
     }
   }
 
@@ -85,8 +86,8 @@ struct OffloadHeaderTests {
         var frame = try outbox.frame(
           TestFrames.ipv4(tcp: isTCP, payload: .init(repeating: 0xa5, count: count), owed: true))
         #expect(!TestFrames.verifies(frame.bytes.array()))
-        var header = OffloadHeader()
-        header.flags = OffloadHeader.needsChecksum
+        var header = NetHeader()
+        header.flags = NetHeader.Flag.needsChecksum
         header.checksumStart = 34
         header.checksumOffset = isTCP ? 16 : 6
         try header.apply(to: &frame, none)
@@ -99,8 +100,8 @@ struct OffloadHeaderTests {
   @Test("is not believed about right checksums by who does not trust its writer")
   func distrust() throws {
     var outbox = try Outbox()
-    var header = OffloadHeader()
-    header.flags = OffloadHeader.dataValid
+    var header = NetHeader()
+    header.flags = NetHeader.Flag.dataValid
     for trusts in [true, false] {
       var frame = try outbox.frame(TestFrames.ipv4(payload: [1]))
       try header.apply(
@@ -114,9 +115,9 @@ struct OffloadHeaderTests {
     var outbox = try Outbox()
     let inner = TestFrames.ipv4(tcp: true, payload: .init(repeating: 3, count: 5000), owed: true)
     let packet = TestFrames.ipv4(payload: [0, 0, 0x65, 0x58, 0, 0, 100, 0] + inner)
-    var header = OffloadHeader()
-    header.flags = OffloadHeader.needsChecksum
-    header.type = OffloadHeader.tcp4
+    var header = NetHeader()
+    header.flags = NetHeader.Flag.needsChecksum
+    header.segmentation = NetHeader.Segmentation.tcp4
     header.segmentSize = 1000
     header.checksumStart = UInt16(50 + 34)
     header.checksumOffset = 16
