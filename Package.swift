@@ -39,7 +39,8 @@ let package = Package(
     .target(
       name: "EmulatedDevice", dependencies: ["Device", "Rules", "Memory"], exclude: ["README.md"], swiftSettings: house),
     .target(
-      name: "Ports", dependencies: ["Device", "Memory", "Virtqueue", "VhostUser", "Wire", "CNet", "CPcap"], exclude: ["README.md"],
+      name: "Ports", dependencies: ["Device", "Memory", "Virtqueue", "VhostUser", "Wire", "CNet", "CPcap"],
+      exclude: ["README.md"],
       swiftSettings: house),
     .target(
       name: "Datapath", dependencies: ["Classifier", "Device", "Rules", "Memory", "Wire", "CShim"],
