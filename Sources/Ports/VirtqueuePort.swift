@@ -89,7 +89,9 @@ public struct VirtqueuePort: ~Copyable, BurstPort {
             BackendOptions(features: features, mac: mac, mtu: options.mtu), path: options.path, role: options.role))
       }
       return .driver(
-        try VhostFrontend(FrontendOptions(isPacked: isPacked), path: options.path, role: options.role))
+        // Deep enough for the segments of some large frames at once.
+        try VhostFrontend(
+          FrontendOptions(isPacked: isPacked, ringSize: 1024), path: options.path, role: options.role))
     } catch {
       throw PortError(.system, "the socket '\(options.path)'", "\(error)")
     }

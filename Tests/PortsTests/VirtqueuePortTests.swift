@@ -90,11 +90,11 @@ struct VirtqueuePortTests {
     var driver = try Self.port(folder.file("s"), .driver(isPacked: false), .client, owner: 2)
     Self.meet(&device, &driver)
     var outbox = try Outbox()
-    let sent = (0..<1000).map { TestFrames.ipv4(payload: [UInt8($0 / 256), UInt8($0 % 256)]) }
+    let sent = (0..<3000).map { TestFrames.ipv4(payload: [UInt8($0 / 256), UInt8($0 % 256)]) }
     for bytes in sent { outbox.send([try outbox.frame(bytes)], out: &driver) }
     let dropped = Int(driver.counters.drops[.transmitFull])
-    #expect(dropped > 0 && driver.counters.framesSent == UInt64(1000 - dropped))
-    #expect(device.gather(1000 - dropped).map(\.bytes) == Array(sent.prefix(1000 - dropped)))
+    #expect(dropped > 0 && driver.counters.framesSent == UInt64(3000 - dropped))
+    #expect(device.gather(3000 - dropped).map(\.bytes) == Array(sent.prefix(3000 - dropped)))
   }
 
   @Test("takes debts from a driver that agreed to leave them, and refuses those that nobody agreed on")
