@@ -212,6 +212,14 @@ extension Frame {
     }
   }
 
+  /// How often the frame went on in another group before a device handed it up there, 0…31: part of the resume point, so
+  /// that a circle of rules ends wherever it is carried out.
+  @inlinable
+  public var jumps: Int {
+    get { Int(steps.rawValue >> 11) }
+    set { steps = Steps(rawValue: steps.rawValue & 0x7ff | UInt16(truncatingIfNeeded: newValue) << 11) }
+  }
+
   /// Forgets where headers are: what is in front of the frame has changed.
   @inlinable @inline(__always)
   public mutating func clearOffsets() {
@@ -229,6 +237,7 @@ extension Frame {
   public mutating func wrap(_ count: Int, rule: UInt32) {
     prepend(count)
     clearOffsets()
+    checksums.rawValue <<= 4
     steps = Steps(rawValue: steps.rawValue | Steps.match.rawValue | Steps.encapsulate.rawValue)
     self.rule = rule
     outcome = .forward
@@ -343,6 +352,8 @@ public struct Steps: OptionSet, Sendable, BitwiseCopyable, Hashable {
   @inlinable public static var startsAtIP: Steps { Steps(rawValue: 512) }
   /// Not a step either: the frame is a copy that a `sample` action made.
   @inlinable public static var sampled: Steps { Steps(rawValue: 1024) }
+  /// The bits in which ``Frame/jumps`` are counted.
+  @inlinable static var jumps: Steps { Steps(rawValue: 0xf800) }
 
   /// Every step with its name, in the order of a frame's way.
   public static let names: [(step: Steps, name: String)] = [

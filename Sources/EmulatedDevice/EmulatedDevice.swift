@@ -54,6 +54,9 @@ public struct EmulatedDevice: ~Copyable, OffloadDevice {
 
   /// What it allows.
   public var abilities: Abilities { model.abilities }
+  /// The drop that the device found in the last frame that came in and left to software to name (SPECIFICATION.md, V1);
+  /// nil when it found none.
+  public var foundDrop: DropReason? { model.lastCause?.drop }
   /// Whether it answers.
   public var isAlive: Bool { model.isAlive }
   /// Rules that it holds now.

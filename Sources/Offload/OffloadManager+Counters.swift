@@ -14,7 +14,9 @@ extension OffloadManager where D: ~Copyable {
 
   private mutating func read(_ index: Int, _ now: UInt64) {
     guard let reading = try? device.query(entries[index].plan.id, now: now) else { return }
-    let bits = counterBits, bypassed = history.total(at: reading.takenAt, now: now)
+    // A counter that stands still may have been read before other frames of the same moment.
+    let isLate = device.abilities.counterInterval > 0
+    let bits = counterBits, bypassed = history.total(at: reading.takenAt, now: isLate ? .max : now)
     Self.note(&entries[index], in: &shared) { $0.take(reading, bits: bits, bypassed: bypassed) }
   }
 

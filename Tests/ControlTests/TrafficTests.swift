@@ -21,8 +21,9 @@ struct TrafficTests {
     #expect(different > 150)
   }
 
-  @Test("has right IPv4 header checksums and lengths when it is not spoiled")
+  @Test("has right checksums and lengths when it is not spoiled, inside tunnels too")
   func wellFormed() {
+    var judged = 0
     for seed in UInt64(0)..<20 {
       let configuration = RandomConfiguration.make(seed: seed)
       var mix = TrafficGenerator.Mix()
@@ -30,14 +31,73 @@ struct TrafficTests {
       var generator = TrafficGenerator(configuration, mix: mix, seed: seed)
       for _ in 0..<200 {
         let frame = generator.next().bytes
-        var at = 12
-        while at + 4 <= frame.count, frame[at] == 0x81 || frame[at] == 0x88 || frame[at] == 0x91 { at += 4 }
-        guard at + 22 <= frame.count, frame[at] == 8, frame[at + 1] == 0 else { continue }
-        let header = Int(frame[at + 2] & 15) * 4
-        #expect(sum(Array(frame[at + 2..<at + 2 + header])) == 0xffff)
-        #expect(Int(frame[at + 4]) << 8 | Int(frame[at + 5]) == frame.count - at - 2)
+        #expect(ChecksumJudge.isRight(frame))
+        guard let at = FlowIdentity.packet(in: frame), frame[at] == 0x45, at + 44 <= frame.count else { continue }
+        let total = Int(frame[at + 2]) << 8 | Int(frame[at + 3])
+        #expect(at + total <= frame.count && frame.count - at - total < 46)
+        // VXLAN, whose header has one length.
+        let isWhole = frame[at + 6] & 0x3f | frame[at + 7] == 0
+        let port = UInt16(frame[at + 22]) << 8 | UInt16(frame[at + 23])
+        if frame[at + 9] == 17, isWhole, port == configuration.overlay.endpoint.vxlanPort {
+          #expect(ChecksumJudge.isRight(Array(frame[(at + 36)...])))
+          judged += 1
+        }
       }
     }
+    #expect(judged > 50)
+  }
+
+  @Test("meets every kind of tunnel, extension header, fragment and fault of a tunnel that there is a name for")
+  func breadth() throws {
+    var met: Set<DropReason> = []
+    for seed in UInt64(0)..<60 {
+      let configuration = RandomConfiguration.make(seed: seed)
+      var mix = TrafficGenerator.Mix()
+      mix.spoiledPercent = 30
+      var traffic = TrafficGenerator(configuration, mix: mix, seed: seed)
+      let engine = try Engine(configuration, plan: nil)
+      for _ in 0..<200 {
+        let frame = traffic.next()
+        for result in engine.process(frame.bytes, port: frame.port, now: 0) {
+          if case .dropped(let reason) = result.fate { met.insert(reason) }
+        }
+      }
+    }
+    let wanted: [DropReason] = [
+      .rule, .noRule, .noFate, .runt, .outerFragment, .outerIPv4Checksum, .outerUDPChecksum, .zeroUDPChecksumIPv6,
+      .outerUDPLength, .geneveVersion, .geneveOptions, .geneveControl, .geneveCriticalOption, .geneveCriticalBit,
+      .tunnelProtocol, .vxlanNoVNI, .vxlanInnerVLAN, .greReserved, .greChecksum, .nvgreReservedVSID, .nvgreInnerVLAN,
+      .tunnelTruncated, .innerTruncated, .ecnNotCapable, .decapsulateMismatch, .missingEthernet, .ttlExpired, .tooBig,
+      .exceedsPortMTU, .noSuchPort, .jumpLoop,
+    ]
+    #expect(Set(wanted).subtracting(met).isEmpty)
+  }
+
+  @Test("can lie in any byte of any header, and its checksums still hold")
+  func lies() {
+    var plan = FrameBlueprint()
+    plan.tunnel = FrameBlueprint.Tunnel(kind: .gre)
+    plan.tunnel?.hasChecksum = true
+    plan.inner.l4 = .tcp
+    plan.payload = [1, 2, 3]
+    let honest = plan.bytes()
+    for header in FrameBlueprint.Lie.Header.allCases {
+      var bytes: Set<[UInt8]> = [honest]
+      for at in 0..<12 {
+        plan.lies = [.init(header: header, at: at, change: .flip(4))]
+        bytes.insert(plan.bytes())
+      }
+      // GRE has no outer transport header.
+      #expect(bytes.count > (header == .outerTransport ? 0 : 8), "\(header)")
+    }
+    // A word of the tunnel's protocol, an address outside, a port inside.
+    plan.lies = [
+      .init(header: .tunnel, at: 3, change: .add(1)), .init(header: .outerIP, at: 19, change: .set(9)),
+      .init(header: .innerTransport, at: 2, change: .flip(0x80)),
+    ]
+    let told = plan.bytes()
+    #expect(told != honest && sum(told[14..<34]) == 0xffff && sum(told[34...]) == 0xffff)
+    #expect(ChecksumJudge.isRight(Array(told[42...])))
   }
 }
 
@@ -116,6 +176,30 @@ struct ComparatorTests {
     #expect(compare([], nil) == 0 && compare([copy], nil) == 0 && compare([other], nil) == 1)
   }
 
+  @Test("finds another tunnel key, and what is said of checksums and is not so")
+  func record() {
+    let frame = FrameBlueprint(outer: .init(l4: .tcp), payload: [1, 2, 3]).bytes()
+    var keyed = sent(frame)
+    keyed.tunnelKey = 5
+    #expect(differences([keyed], [keyed]).isEmpty)
+    #expect(!differences([keyed], [sent(frame)]).isEmpty)
+    for (layer, at) in [(ChecksumKnowledge.Layer.outerL3, 24), (.outerL4, 50)] {
+      for isWrong in [false, true] {
+        var result = sent(frame)
+        if isWrong { result.bytes[at] ^= 1 }
+        result.checksums[layer] = isWrong ? .bad : .good
+        func count() -> Int {
+          var comparator = Comparator(configuration)
+          comparator.compare(frame: 1, device: [result], software: [result], rightChecksums: false)
+          return comparator.count
+        }
+        #expect(count() == 0)
+        result.checksums[layer] = isWrong ? .good : .bad
+        #expect(count() == 2, "on either side")
+      }
+    }
+  }
+
   @Test("lets a chosen source port and identification differ, and nothing else, and holds them to their rules")
   func chosenFields() throws {
     var plan = FrameBlueprint()
@@ -160,7 +244,14 @@ struct ComparatorTests {
     }
     var comparator = Comparator(configuration)
     comparator.compare(frame: 1, device: [good], software: [good])
-    comparator.compare(frame: 2, device: [frame(port: 50001, id: 0)], software: [good])
+    comparator.compare(frame: 2, device: [frame(port: 50001, id: 0)], software: [frame(port: 50000, id: 4)])
     #expect(comparator.count == 1, "one flow with two ports")
+    plan.outer.fragment = 0
+    comparator = Comparator(configuration)
+    for id in [UInt16(7), 8, 8] {
+      comparator.compare(
+        frame: 1, device: [frame(port: 50000, id: id)], software: [frame(port: 50000, id: id &+ id)])
+    }
+    #expect(comparator.count == 2, "packets in a row that may be cut with one identification, on both sides (RFC 6864)")
   }
 }

@@ -215,4 +215,28 @@ import Testing
     #expect(try lab.one(Craft.tenant(), port: Lab.tenant).drop == .noSuchEncapsulation)
     #expect(try lab.one(Craft.tenant(), port: Lab.other).drop == .noSuchPort)
   }
+
+  @Test("What is known of a frame's checksums is known of the inner ones once it is encapsulated, on every way")
+  func knowledge() throws {
+    var plain = EncapsulationPolicy()
+    plain.udpChecksum = .off
+    for policy in [EncapsulationPolicy(), plain] {
+      var overlay = Lab.overlay()
+      overlay.encapsulations = [1: Craft.template(.geneve, policy: policy)]
+      for program in [[Action.rawEncap(index: 1), .portID(Lab.uplink)], [.decTTL, .rawEncap(index: 1), .portID(0)]] {
+        var lab = try Lab(overlay)
+        try lab.rule(1, port: Lab.tenant, program)
+        // The second time the flow is known.
+        for _ in 0..<3 {
+          let out = try lab.one(Craft.tenant(), port: Lab.tenant) {
+            $0.checksums[.outerL3] = .good
+            $0.checksums[.outerL4] = .bad
+          }
+          let known = out.frame.checksums
+          #expect(known[.outerL3] == .unknown && known[.outerL4] == .unknown)
+          #expect(known[.innerL3] == .good && known[.innerL4] == .bad)
+        }
+      }
+    }
+  }
 }

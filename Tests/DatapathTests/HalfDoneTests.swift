@@ -131,6 +131,22 @@ import Testing
     #expect(software.book.counts(of: 2)?.frames == 1)
   }
 
+  @Test("Jumps of the device count for the loop: sixteen in all, wherever they are taken (A3, V3)", arguments: [8, 9])
+  func loop(_ byDevice: Int) throws {
+    var software = try Lab(Self.overlay())
+    for group in UInt32(9)..<17 {
+      try software.rule(group, port: Lab.uplink, [.jump(group: group + 1)], group: group)
+    }
+    try software.rule(40, port: Lab.uplink, [.portID(Lab.tenant)], group: 17)
+    let got = try software.one(Craft.tenant(), port: Lab.uplink) {
+      $0.group = 9
+      $0.steps = .match
+      $0.jumps = byDevice
+    }
+    #expect(got.drop == (byDevice == 8 ? nil : .jumpLoop))
+    #expect(got.frame.jumps == 0, "told once")
+  }
+
   @Test("A frame whose rule has gone meanwhile is looked up again when nothing was done to it, else dropped")
   func gone() throws {
     var software = try Lab(Self.overlay())

@@ -203,4 +203,26 @@ import Testing
       #expect(out.drop == .malformedDebt)
     }
   }
+
+  @Test("What was paid between two encapsulations is not paid again when the packet is cut (S1, B1)")
+  func paidBetween() throws {
+    var overlay = Lab.overlay(mtu: 9000)
+    var policy = EncapsulationPolicy()
+    policy.udpChecksum = .off
+    overlay.encapsulations = [1: Craft.template(.geneve, policy: policy), 2: Craft.template(.vxlan, policy: policy)]
+    var lab = try Lab(overlay)
+    try lab.rule(1, port: Lab.tenant, [.rawEncap(index: 1), .rawEncap(index: 2), .portID(Lab.uplink)])
+    let whole = Craft.tenant(tcp: true, payload: 1600, df: false)
+    var owing = whole
+    let pseudo = Craft.pseudo4(0xc0a8_0105, 0xc0a8_0206, 6, whole.count - 34)
+    Craft.put(&owing, 50, Int(pseudo & 0xffff))
+    let out = lab.send(owing, port: Lab.tenant) {
+      $0.owed = .checksum
+      $0.checksumStart = 34
+      $0.checksumOffset = 16
+    }
+    #expect(out.count == 2 && out.allSatisfy { $0.outcome == .forward && $0.frame.owed.isEmpty })
+    // Behind two outer headers of 50 bytes stand Ethernet and IPv4.
+    #expect(out.flatMap { $0.bytes[134...] } == Array(whole[34...]))
+  }
 }

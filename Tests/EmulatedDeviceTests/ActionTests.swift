@@ -205,4 +205,20 @@ import Testing
     #expect(bench.receive(partial, port: 1).first?.frame.checksums[.outerL4] == .partial)
     #expect(bench.receive(partial, port: 0).first?.frame.checksums[.outerL4] == .bad)
   }
+
+  @Test("What is known goes out and in with the tunnel, and an Ethernet header alone is no tunnel")
+  func knowledgeMoves() throws {
+    var bench = try Bench(Vectors.overlay())
+    try bench.add([.anyGeneve], [.rawDecap(index: 1), .representedPort(1)])
+    try bench.add([.anyGRE], [.rawDecap(index: 4), .rawEncap(index: 5), .representedPort(1)])
+    try bench.add([.anyTCP], [.rawEncap(index: 1), .representedPort(0)], priority: 1)
+    for (frame, port) in [(Vectors.geneve, UInt16(0)), (Vectors.gre, 0)] {
+      let out = try #require(bench.receive(frame, port: port).first).frame
+      #expect(out.outcome == .forward && out.checksums[.outerL3] == .good && out.checksums[.outerL4] == .good)
+      #expect(out.checksums[.innerL3] == .unknown && out.checksums[.innerL4] == .unknown)
+    }
+    let out = try #require(bench.receive(Vectors.inner, port: 1).first).frame
+    #expect(out.outcome == .forward && out.checksums[.innerL3] == .good && out.checksums[.innerL4] == .good)
+    #expect(out.checksums[.outerL3] == .unknown && out.checksums[.outerL4] == .unknown)
+  }
 }

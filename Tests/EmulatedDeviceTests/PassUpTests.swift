@@ -36,29 +36,6 @@ import Testing
     return frame
   }
 
-  @Test(
-    "An ICMP error for one of our endpoints is software's to hear, whatever rule matches; others are frames like any")
-  func underlayErrors() throws {
-    func icmp(_ type: UInt8, to last: UInt8) -> [UInt8] {
-      // 203.0.113.9 to 198.51.100.x; nobody looks at the sums here.
-      hex("020000000001 020000000002 0800 4500001c00004000 40010000 cb007109 c63364") + [last, type]
-        + hex("04000000000578")
-    }
-    var overlay = Vectors.overlay()
-    overlay.endpoint.ipv4 = [0xc633_6401]
-    for type in UInt8(0)...255 {
-      if [3, 4, 5, 11, 12].contains(type) {
-        try expectUp(icmp(type, to: 1), [.representedPort(1)], cause: "underlay_error", overlay: overlay)
-      }
-      var bench = try Bench(overlay)
-      try bench.add([.anyEth], [.representedPort(1)])
-      let isError = [3, 4, 5, 11, 12].contains(type)
-      #expect(bench.receive(icmp(type, to: 1), port: 0).first?.frame.outcome == (isError ? .up : .forward))
-      #expect(bench.receive(icmp(type, to: 2), port: 0).first?.frame.outcome == .forward)
-      #expect(bench.receive(icmp(type, to: 1), port: 2).first?.frame.outcome == .forward, "not from a tenant")
-    }
-  }
-
   @Test("Faults of a tunnel header, each under its name")
   func tunnelFaults() throws {
     let decap: [Action] = [.rawDecap(index: 1), .representedPort(1)]
@@ -94,6 +71,8 @@ import Testing
     var inner = Vectors.nvgre
     inner.replaceSubrange(54..<56, with: [0x81, 0])
     try expectUp(inner, nvgre, cause: "nvgre_inner_vlan")
+    // Reserved bits make a fault of it, not another tunnel (P7).
+    try expectUp(changed(Vectors.nvgre, 35, 8), nvgre, cause: "gre_reserved")
   }
 
   @Test("Outer checksums, lengths and ECN, and a tunnel of another kind")
@@ -114,6 +93,20 @@ import Testing
     frame[57] = 0
     frame[67] += 2
     try expectUp(frame, [.nvgreDecap, .representedPort(1)], cause: "ecn_not_capable")
+  }
+
+  @Test("The drop that is software's to name is told, and forgotten with the next frame")
+  func foundDrop() throws {
+    var bench = try Bench(Vectors.overlay())
+    try bench.add([.anyGeneve], [.decTTL, .rawDecap(index: 1), .representedPort(1)])
+    _ = bench.receive(changed(Vectors.geneve, 24, 0), port: 0)
+    #expect(bench.device.foundDrop == .outerIPv4Checksum)
+    _ = bench.receive(Vectors.inner, port: 0)
+    #expect(bench.device.foundDrop == nil, "a miss is no drop of the device's")
+    _ = bench.receive([1, 2, 3], port: 0)
+    #expect(bench.device.foundDrop == .runt)
+    _ = bench.receive(Vectors.geneve, port: 0)
+    #expect(bench.device.foundDrop == nil)
   }
 
   @Test("What the device lacks an ability for, frame by frame")

@@ -183,6 +183,36 @@ enum Oracle {
     }
   }
 
+  @Test("Segments with stations before them are summed with their final destination (RFC 8200 section 8.1)")
+  func routed() throws {
+    let final = (0..<16).map { UInt8(0x40 + $0) }, station = (0..<16).map { UInt8(0x60 + $0) }
+    // Type 0 lists what is ahead in order, type 4 backwards; without segments left the header's destination is final.
+    for (type, left, list) in [
+      (UInt8(0), UInt8(2), station + final), (4, 1, final + station), (0, 0, station + station),
+    ] {
+      let routing: [UInt8] = [6, 4, type, left, 0, 0, 0, 0] + list
+      var bytes = Array(Vectors.inner6.prefix(54))
+      bytes[20] = 43
+      bytes += routing + [0, 1, 0, 2, 0, 0, 0, 1, 0, 0, 0, 0, 0x50, 0x10, 1, 1, 0, 0, 0, 0]
+      bytes += (0..<100).map { UInt8($0) }
+      bytes[18] = UInt8((bytes.count - 54) >> 8)
+      bytes[19] = UInt8((bytes.count - 54) & 255)
+      var bench = try Bench(Vectors.overlay())
+      var frame = bench.frame(bytes)
+      frame.owed = [.checksum, .tcpSegmentation]
+      frame.segmentSize = 60
+      frame.checksumStart = 94
+      frame.checksumOffset = 16
+      let out = bench.transmit(frame, port: 1).filter { $0.frame.outcome == .forward }
+      #expect(out.count == 2)
+      for segment in out.map(\.bytes) {
+        let length = segment.count - 94
+        let pseudo = segment[22..<38] + (left > 0 ? final : Array(segment[38..<54])) + [0, 6, 0, UInt8(length)]
+        #expect(Oracle.sum((pseudo + segment[94...])[...]) == 0xffff, "type \(type), \(left) left")
+      }
+    }
+  }
+
   @Test("FIN and PSH stay on the last segment, CWR on the first")
   func flags() throws {
     var bench = try Bench(Vectors.overlay())

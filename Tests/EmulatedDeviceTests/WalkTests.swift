@@ -165,6 +165,33 @@ import Testing
     #expect(try bench.device.query(rule, now: 0).frames == 0)
   }
 
+  @Test("A resume point says how many jumps led to it", arguments: [1, 5, 16])
+  func jumpsOfResumePoint(_ jumps: Int) throws {
+    var bench = try Bench(Vectors.overlay())
+    for group in 0..<jumps {
+      try bench.add([.anyEth], [.jump(group: UInt32(group + 1))], group: UInt32(group))
+    }
+    let miss = try #require(bench.receive(Vectors.inner, port: 1).first)
+    #expect(miss.frame.group == UInt16(jumps) && miss.frame.jumps == jumps)
+    try bench.add([.anyEth], [.decTTL, .drop], group: UInt32(jumps), onDevice: 1)
+    let begun = try #require(bench.receive(Vectors.inner, port: 1).first)
+    #expect(begun.frame.steps.contains(.rewrite) && begun.frame.jumps == jumps)
+  }
+
+  @Test("A tunnel is known by its port as it is then: behind a new one there is none, or another (A2, P7)")
+  func newPort() throws {
+    var bench = try Bench(Vectors.overlay())
+    try bench.add([.anyGeneve], [.set(.l4Destination(6082)), .jump(group: 1)])
+    try bench.add([.anyGeneve], [.drop], group: 1)
+    try bench.add([.anyUDP], [.set(.l4Destination(6081)), .jump(group: 2)], group: 1, priority: 1)
+    try bench.add([.anyGeneve], [.rawDecap(index: 1), .representedPort(1)], group: 2)
+    #expect(bench.receive(Vectors.geneve, port: 0).map(\.bytes) == [Vectors.inner])
+    var other = try Bench(Vectors.overlay())
+    try other.add([.anyGeneve], [.set(.l4Destination(6082)), .rawDecap(index: 1), .representedPort(1)])
+    _ = other.receive(Vectors.geneve, port: 0)
+    #expect(other.device.foundDrop == .decapsulateMismatch)
+  }
+
   @Test("Sixteen jumps are taken, the seventeenth is a loop and changes nothing")
   func loop() throws {
     for jumps in [16, 17] {

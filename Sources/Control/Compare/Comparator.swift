@@ -23,6 +23,8 @@ public struct Comparator {
   private let names: (_ port: UInt16) -> String
   /// Entropy and queue seen for each inner flow, for each of the two sides.
   private var ports: [[FlowOnSide: UInt16]] = [[:], [:]]
+  /// The last identification of packets that may be cut (RFC 6864), for each of the two sides.
+  private var identifications: [[FlowOnSide: UInt16]] = [[:], [:]]
   /// Differences found, at most ``limit`` of them.
   public private(set) var differences: [Difference] = []
   /// All differences, those over the limit included.
@@ -40,11 +42,14 @@ public struct Comparator {
   }
 
   /// A comparator for the rules of a configuration.
-  public init(_ configuration: Configuration, limit: Int = 20) {
+  ///
+  /// `framesMayBeCut` says that frames owe segmentation.
+  public init(_ configuration: Configuration, framesMayBeCut: Bool = false, limit: Int = 20) {
     var shapes: [UInt32: RuleShape] = [:]
     for numbered in configuration.rules { shapes[numbered.id] = RuleShape(numbered.rule, configuration.overlay) }
     self.shapes = shapes
     copies = CopyJudge(shapes)
+    copies.framesMayBeCut = framesMayBeCut
     names = { configuration.name(of: $0) }
     self.limit = limit
   }
@@ -66,6 +71,8 @@ public struct Comparator {
       return
     }
     if wellFormed, rightChecksums { judgeChecksums(number, theirs) }
+    judgeKnowledge(number, "device", device)
+    judgeKnowledge(number, "software", software)
     for (ours, theirs) in zip(ours, theirs) where count == before {
       compare(number, ours, theirs, isAlone: device.count == 1)
     }
@@ -107,6 +114,10 @@ public struct Comparator {
     guard ours.rule == theirs.rule, same(ours, theirs) else {
       return note(number, "device side gave \(summary([ours])), software side \(summary([theirs]))")
     }
+    if case .dropped = ours.fate {
+    } else if ours.tunnelKey != theirs.tunnelKey {
+      note(number, "tunnel key \(ours.tunnelKey) on the device side, \(theirs.tunnelKey) on the software side")
+    }
     let candidates = layers(of: ours)
     guard candidates.contains(where: { !$0.isEmpty }) else {
       if ours.bytes != theirs.bytes { note(number, bytesDiffer(ours.bytes, theirs.bytes) + ", " + summary([ours])) }
@@ -127,7 +138,7 @@ public struct Comparator {
       }
       first = first ?? faults
       guard faults.isEmpty else { continue }
-      checkFlows(number, ours, sides, layers, isAlone: isAlone)
+      checkFlows(number, [ours, theirs], sides, layers, isAlone: isAlone)
       return
     }
     for fault in first ?? [] { note(number, fault) }
@@ -140,15 +151,23 @@ public struct Comparator {
   }
 
   private mutating func checkFlows(
-    _ number: Int, _ ours: Result, _ sides: [DeviceChosen.Canonical], _ layers: [Encapsulation], isAlone: Bool
+    _ number: Int, _ results: [Result], _ sides: [DeviceChosen.Canonical], _ layers: [Encapsulation], isAlone: Bool
   ) {
+    let ours = results[0]
     // Fragments that were made here have the whole packet's port, which their own headers do not tell.
     guard isAlone, layers.count == 1 else { return }
     for (index, side) in ["device", "software"].enumerated() {
+      let byDevice = index == 0 && ours.stepsInHardware.contains(.encapsulate)
+      if let identification = DeviceChosen.identification(results[index].bytes, layers[0]) {
+        let key = FlowOnSide(rule: ours.rule, flow: [], byDevice: byDevice)
+        if identifications[index].updateValue(identification, forKey: key) == identification {
+          note(number, "\(side) side: two packets in a row that may be cut have identification \(identification)")
+        }
+      }
       guard let entropy = sides[index].entropy else { continue }
       checkOneFlowOnePort(
         number, side, index, rule: ours.rule, sides[index].bytes, layers[0], entropy,
-        byDevice: index == 0 && ours.stepsInHardware.contains(.encapsulate))
+        byDevice: byDevice)
     }
   }
 
@@ -159,6 +178,15 @@ public struct Comparator {
       let header = shapes[result.rule]?.layers.reduce(0) { $0 + $1.header.count } ?? 0
       guard header < result.bytes.count, !ChecksumJudge.isRight(Array(result.bytes[header...])) else { continue }
       note(number, "a checksum of what the frame carries is wrong (rule \(result.rule))")
+    }
+  }
+
+  /// What the record of a frame that leaves says about its checksums is true.
+  private mutating func judgeKnowledge(_ number: Int, _ side: String, _ results: [Result]) {
+    for result in results where result.checksums.rawValue != 0 && !result.isCopy {
+      let inner = shapes[result.rule]?.layers.last?.header.count
+      guard let lie = ChecksumJudge.lie(result.checksums, result.bytes, inner: inner) else { continue }
+      note(number, "\(side) side: \(lie), \(summary([result]))")
     }
   }
 
@@ -183,13 +211,10 @@ public struct Comparator {
     return ours.fate == theirs.fate
   }
 
-  private mutating func note(_ frame: Int, _ what: String) {
+  mutating func note(_ frame: Int, _ what: String) {
     count += 1
     if differences.count < limit { differences.append(Difference(frame: frame, what: what)) }
   }
-
-  /// Rules that came to the device or left it: it begins to count for their samples again.
-  public mutating func forgetCounts(of rules: Set<UInt32>) { copies.forget(rules) }
 
   /// Says which frame the last ``compare(frame:device:software:wellFormed:)`` was about, for its differences.
   public mutating func attach(frame number: Int, port: UInt16, input: [UInt8]) {
@@ -199,7 +224,7 @@ public struct Comparator {
     }
   }
 
-  private func summary(_ results: [Result]) -> String {
+  func summary(_ results: [Result]) -> String {
     if results.isEmpty { return "nothing" }
     return results.map { result in
       let rule = (result.rule == 0 ? "no rule" : "rule \(result.rule)") + (result.isCopy ? ", a copy" : "")

@@ -11,13 +11,22 @@ struct CopyJudge {
   private var counts: [Counted: UInt64] = [:]
   /// Rules for whose frames it could not be told once how often which action was carried out, or by whom.
   private var unknown: Set<UInt32> = []
+  /// A frame may be cut into segments on its way, each of which is sampled by itself.
+  var framesMayBeCut = false
 
-  init(_ shapes: [UInt32: RuleShape]) { self.shapes = shapes }
-
-  /// What the device counted for these rules begins again.
-  mutating func forget(_ rules: Set<UInt32>) {
-    guard !rules.isEmpty else { return }
-    for key in counts.keys where key.byDevice && rules.contains(key.rule) { counts[key] = nil }
+  init(_ shapes: [UInt32: RuleShape]) {
+    self.shapes = shapes
+    // A rule to which its own jump leads back may be met any number of times.
+    var targets: [UInt32: Set<UInt32>] = [:]
+    for shape in shapes.values { targets[shape.group, default: []].formUnion(shape.jumps.map { [$0] } ?? []) }
+    for (id, shape) in shapes {
+      guard let first = shape.jumps else { continue }
+      var reached: Set<UInt32> = [], ahead: Set<UInt32> = [first]
+      while let group = ahead.popFirst() {
+        if reached.insert(group).inserted { ahead.formUnion(targets[group] ?? []) }
+      }
+      if reached.contains(shape.group) { unknown.insert(id) }
+    }
   }
 
   /// The copies that have to be there of `all` that a frame can leave, in order; not exact, and then of no use, when
@@ -45,6 +54,7 @@ struct CopyJudge {
 
   private mutating func required(of own: [Result], _ rule: UInt32, _ handover: Handover) -> [Result]? {
     guard let shape = shapes[rule], shape.samples.count == 1 || shape.samples.count == own.count else { return nil }
+    if framesMayBeCut, own.count > shape.samples.count { return nil }
     var copies: [Result] = []
     for (index, sample) in shape.samples.enumerated() {
       guard let byDevice = isDevices(rule, shape.group, sample.action, handover) else { return nil }

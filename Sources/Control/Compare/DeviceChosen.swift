@@ -66,6 +66,15 @@ struct DeviceChosen {
     return out
   }
 
+  /// The outer IPv4 identification, when the packet may be cut.
+  static func identification(_ frame: [UInt8], _ encapsulation: Encapsulation) -> UInt16? {
+    let l3 = encapsulation.l3
+    guard encapsulation.kind != .none, !encapsulation.isIPv6, l3 + 20 <= frame.count, frame[l3 + 6] & 0x40 == 0 else {
+      return nil
+    }
+    return UInt16(frame[l3 + 4]) << 8 | UInt16(frame[l3 + 5])
+  }
+
   private static func checksum(_ frame: [UInt8], l3: Int, l4: Int, isIPv6: Bool) -> UInt16 {
     let length = Int(frame[l4 + 4]) << 8 | Int(frame[l4 + 5])
     guard length >= 8, l4 + length <= frame.count else { return 0 }

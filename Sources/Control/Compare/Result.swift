@@ -28,12 +28,21 @@ public struct Result: Equatable, Sendable {
   public var rule: UInt32
   /// The bytes as they left; empty for a drop.
   public var bytes: [UInt8]
+  /// The key of the tunnel that was taken off (D2); 0 for none.
+  public var tunnelKey: UInt32 = 0
+  /// What is still owed: of frames that go to a queue.
+  public var owed: Owed = []
+  /// What is known about the checksums of ``bytes``.
+  public var checksums = ChecksumKnowledge()
   /// What the device did of it; empty when software did everything.
   public var stepsInHardware: Steps
   /// The device did all of it; the frame never came up.
   public var isWholeInHardware = false
   /// A copy that a `sample` action made.
   public var isCopy = false
+
+  /// It went out of a port.
+  var isForwarded: Bool { if case .forwarded = fate { true } else { false } }
 
   /// A result.
   public init(fate: Fate, rule: UInt32, bytes: [UInt8], stepsInHardware: Steps = []) {

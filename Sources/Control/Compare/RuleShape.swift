@@ -15,6 +15,8 @@ struct RuleShape {
 
   /// The rule's group.
   var group: UInt32
+  /// The group it goes on in.
+  var jumps: UInt32?
   /// The headers that the rule puts in front, in order.
   var layers: [Encapsulation] = []
   /// The queues of its `rss`; empty without one.
@@ -30,6 +32,7 @@ struct RuleShape {
       let action = overlay.resolved(action)
       overlay.note(action, in: &layers)
       switch action {
+      case .jump(let group): jumps = group
       case .rss(let rss): queues = Set(rss.queues.map { UInt8(truncatingIfNeeded: $0) })
       case .sample(let ratio, let list):
         var sample = Sample(action: index, ratio: UInt64(max(1, ratio)), layers: layers)
@@ -50,19 +53,6 @@ extension Overlay {
   func resolved(_ action: Action) -> Action {
     if case .indirect(let id) = action, let shared = indirectActions[id] { return shared }
     return action
-  }
-
-  /// The actions that put headers in front, of the frame or of a copy, and which.
-  func encapsulations(of actions: [Action]) -> [(action: Int, encapsulations: Set<UInt16>)] {
-    actions.enumerated().compactMap { place, action in
-      switch resolved(action) {
-      case .rawEncap(let index), .vxlanEncap(let index), .nvgreEncap(let index): return (place, [index])
-      case .sample(_, let list):
-        let indices = encapsulations(of: sampleActions[list] ?? []).flatMap(\.encapsulations)
-        return indices.isEmpty ? nil : (place, Set(indices))
-      default: return nil
-      }
-    }
   }
 
   /// What one more action does to the headers that were put in front: another comes, or the outermost is changed.

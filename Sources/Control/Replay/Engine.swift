@@ -36,27 +36,17 @@ public final class Engine {
   private let hardware: HardwareSide?
   private let software: SoftwareSide
   private var checking: Checking?
-  /// What of the paths in the underlay the device side has taken over, and until when that holds.
-  private var pathGeneration: UInt64 = 0
-  private var pathsUntil: UInt64 = .max
   /// How far the device came with the last frame.
   public private(set) var handover = Handover.untouched
-  /// Rules that came to the device or left it since it got the frame before: what it counts for `sample` began again.
-  public private(set) var moved: Set<UInt32> = []
 
   /// An engine for `configuration` on the device of `plan`, or in software alone.
   ///
   /// - Throws: what is wrong with the configuration, or that there is no memory.
-  public convenience init(_ configuration: Configuration, plan: Plan?, options: Options = Options()) throws {
-    try self.init(configuration, plan: plan, options: options, paths: nil)
-  }
-
-  /// With `paths` it shares what is known about paths in the underlay with another engine's software.
-  private init(_ configuration: Configuration, plan: Plan?, options: Options, paths: PathTable?) throws {
+  public init(_ configuration: Configuration, plan: Plan?, options: Options = Options()) throws {
     self.plan = plan
     endpoint = configuration.overlay.endpoint
     debts = options.debts
-    let software = try SoftwareSide(configuration, start: options.start, paths: paths)
+    let software = try SoftwareSide(configuration, start: options.start)
     self.software = software
     guard let plan else {
       hardware = nil
@@ -69,9 +59,8 @@ public final class Engine {
       var alone = options
       alone.checkOneIn = 0
       checking = Checking(
-        twin: try Engine(
-          configuration.copyingEverything, plan: nil, options: alone, paths: software.rules.paths),
-        oneIn: options.checkOneIn, configuration)
+        twin: try Engine(configuration.copyingEverything, plan: nil, options: alone), oneIn: options.checkOneIn,
+        configuration)
     }
   }
 
@@ -82,8 +71,6 @@ public final class Engine {
     debts.owe(&frame, endpoint: endpoint)
     guard let hardware else { return carryOut(frame, steps: [], now: now) }
     hardware.poll(now: now)
-    if now >= pathsUntil || software.rules.paths.generation != pathGeneration { followPaths(now: now) }
-    moved = hardware.takeMoved()
     var results: [Result] = []
     var up: [(frame: Frame, bytes: [UInt8])] = []
     handover = hardware.receive(frame, now: now) { emission in
@@ -110,14 +97,6 @@ public final class Engine {
         wrong.rule, step: wrong.step, isOwnStep: wrong.isOwnStep, framesExposed: wrong.framesExposed, now: now)
     }
     return results
-  }
-
-  /// I4: rules whose headers lead to a path that has become narrow, or is no more, change their place.
-  private func followPaths(now: UInt64) {
-    pathGeneration = software.rules.paths.generation
-    let known = software.rules.narrowPaths(now: now)
-    pathsUntil = known.until
-    hardware?.hold(Set(known.paths.map(\.encapsulation)), now: now)
   }
 
   /// Software's part, and the device's on the way out.
@@ -157,6 +136,10 @@ public final class Engine {
     (hardware?.place(of: rule) ?? .software, hardware?.refusal(of: rule))
   }
 
+  /// The drop that the device found in the last frame and left to software to name (V1).
+  public var dropFoundByDevice: DropReason? { hardware?.foundDrop }
+  /// Frames that were counted as dropped for `reason`, by device and software together.
+  public func drops(_ reason: DropReason) -> UInt64 { software.datapath.drops[reason] + (hardware?.drops(reason) ?? 0) }
   /// The device has not yet been given all that the plan has for it.
   public var isBehindPlan: Bool { hardware?.isBusy ?? false }
   /// Resets of the device that were met.
@@ -196,6 +179,9 @@ extension Result {
       fate: fate, rule: frame.rule, bytes: isDropped ? [] : frame.bytes.array(),
       stepsInHardware: inHardware ? frame.steps : steps)
     isWholeInHardware = inHardware
+    tunnelKey = frame.tunnelKey
+    owed = frame.owed
+    checksums = frame.checksums
     isCopy = frame.steps.contains(.sampled)
   }
 }

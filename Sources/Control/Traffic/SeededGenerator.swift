@@ -29,5 +29,15 @@ public struct SeededGenerator: RandomNumberGenerator, Sendable {
   }
 
   /// Random bytes.
-  public mutating func bytes(_ count: Int) -> [UInt8] { (0..<count).map { _ in value() } }
+  public mutating func bytes(_ count: Int) -> [UInt8] {
+    var out: [UInt8] = []
+    out.reserveCapacity(count)
+    var word: UInt64 = 0
+    for index in 0..<count {
+      if index % 8 == 0 { word = next() }
+      out.append(UInt8(truncatingIfNeeded: word))
+      word >>= 8
+    }
+    return out
+  }
 }

@@ -37,8 +37,6 @@ public struct TrafficGenerator {
   /// Frames that may come again.
   private var earlier: [Generated] = []
   private static let remembered = 32
-  private var errors: UnderlayErrors
-  private let encapsulations: [Encapsulation]
 
   /// A generator for `configuration`; the same seed gives the same frames.
   public init(_ configuration: Configuration, mix: Mix = Mix(), seed: UInt64) {
@@ -47,8 +45,6 @@ public struct TrafficGenerator {
     random = SeededGenerator(seed: seed)
     synthesizer = FrameSynthesizer(random: SeededGenerator(seed: seed ^ 0x5eed_0001))
     mutator = FrameMutator(random: SeededGenerator(seed: seed ^ 0x5eed_0002))
-    errors = UnderlayErrors(random: SeededGenerator(seed: seed ^ 0x5eed_0003))
-    encapsulations = configuration.overlay.encapsulations.sorted { $0.key < $1.key }.map(\.value)
     byGroup = Dictionary(grouping: configuration.rules, by: \.rule.attributes.group)
     let first = byGroup[0] ?? []
     entries = configuration.ports.filter { $0.port.kind != .host }.map { named in
@@ -77,7 +73,7 @@ public struct TrafficGenerator {
   }
 
   private mutating func fresh() -> Generated {
-    let entry = random.pick(entries)
+    var entry = random.pick(entries)
     guard !entry.rules.isEmpty, random.below(100) >= mix.strayPercent else { return stray(entry.port) }
     let numbered = random.pick(entry.rules)
     var rule = numbered.rule
@@ -85,25 +81,24 @@ public struct TrafficGenerator {
     if case .jump(let group)? = rule.actions.last, let next = byGroup[group], !next.isEmpty {
       rule.pattern = merge(rule, with: random.pick(next).rule)
     }
-    let endpoint = configuration.overlay.endpoint
-    var bytes = synthesizer.blueprint(for: rule, endpoint: (endpoint.ipv4, endpoint.ipv6)).bytes()
+    // Now and then it comes in where it is not expected.
+    if random.oneIn(32) { entry = random.pick(entries) }
+    var plan = synthesizer.blueprint(for: rule, endpoint: configuration.overlay.endpoint)
     let isSpoiled = random.below(100) < mix.spoiledPercent
-    if isSpoiled { bytes = mutator.mutate(bytes) }
+    let lies = isSpoiled && random.oneIn(2)
+    if lies { synthesizer.lie(&plan) }
+    var bytes = plan.bytes()
+    if isSpoiled, !lies { bytes = mutator.mutate(bytes) }
     return Generated(port: entry.port, bytes: bytes, rule: numbered.id, isSpoiled: isSpoiled)
   }
 
   private mutating func stray(_ port: UInt16) -> Generated {
-    let isUplink = configuration.ports.contains { $0.port.id == port && $0.port.kind == .uplink }
-    if isUplink, !encapsulations.isEmpty, random.oneIn(3), let error = errors.make(about: random.pick(encapsulations)) {
-      return Generated(port: port, bytes: error.bytes, rule: 0, isSpoiled: !error.isRight)
-    }
     if random.oneIn(4) {
       return Generated(port: port, bytes: random.bytes(random.below(200)), rule: 0, isSpoiled: true)
     }
-    let endpoint = configuration.overlay.endpoint
     let rule = Rule(pattern: [.eth(EthItem())], actions: [])
     return Generated(
-      port: port, bytes: synthesizer.blueprint(for: rule, endpoint: (endpoint.ipv4, endpoint.ipv6)).bytes(), rule: 0)
+      port: port, bytes: synthesizer.blueprint(for: rule, endpoint: configuration.overlay.endpoint).bytes(), rule: 0)
   }
 
   /// The first rule's pattern, and behind it (inside its tunnel, when it takes one off) what the second looks at.

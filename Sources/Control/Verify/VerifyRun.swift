@@ -40,6 +40,8 @@ public struct VerifyRun {
   public var configuration: Configuration?
   /// Debts of every frame; nothing owed draws some now and then.
   public var debts = DebtMaker()
+  /// Ends the run where the first difference is found.
+  public var endsAtDifference = false
   /// Told how many frames are done, now and then.
   public var progress: ((Int) -> Void)?
   /// What was found, by profile.
@@ -62,7 +64,7 @@ public struct VerifyRun {
   public mutating func drawn(frames: Int) throws {
     var left = frames
     var round: UInt64 = 0
-    while left > 0 {
+    while left > 0, !isEnough {
       let count = min(left, framesPerConfiguration)
       let profile = profiles[Int(round % UInt64(profiles.count))]
       let seed = self.seed &+ round &* 0x1_0000_0001
@@ -94,13 +96,14 @@ public struct VerifyRun {
       verifier.judge(
         Verifier.Input(port: frame.port, bytes: frame.bytes, time: now, isWellFormed: !frame.isSpoiled))
       step()
+      if endsAtDifference, verifier.differing > 0 { break }
     }
     add(verifier.finish(), profile: profile.name, configuration: configuration.file)
   }
 
   /// Judges given frames on every profile.
   public mutating func judge(_ inputs: [Verifier.Input], on configuration: Configuration) throws {
-    for profile in profiles {
+    for profile in profiles where !isEnough {
       var options = Engine.Options()
       options.seed = seed
       options.debts = debts
@@ -109,10 +112,13 @@ public struct VerifyRun {
       for input in inputs {
         verifier.judge(input)
         step()
+        if endsAtDifference, verifier.differing > 0 { break }
       }
       add(verifier.finish(), profile: profile.name, configuration: configuration.file)
     }
   }
+
+  private var isEnough: Bool { endsAtDifference && parts.values.contains { $0.differing > 0 } }
 
   private func plan(_ configuration: Configuration, _ profile: DeviceProfile) -> Plan {
     Planner.plan(

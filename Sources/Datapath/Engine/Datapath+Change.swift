@@ -58,6 +58,8 @@ extension Datapath {
     let length = Int(template.length)
     if !frame.owed.isEmpty {
       if let change = settle(&frame, length: length, isTunnel: template.kind != .none) { return change }
+      // What was paid on the way, what is carried does not owe either.
+      work.carriedOwed.formIntersection(frame.owed)
     }
     guard frame.length &+ length <= 0xffff else { return .dropped(.tooBig) }
     guard makeRoom(&frame, length, &out) else { return .dropped(.noHeadroom) }
@@ -84,6 +86,8 @@ extension Datapath {
       work.addLayer(
         template: place, l3FromEnd: frame.length &- Int(template.l3), l4FromEnd: frame.length &- Int(template.l4))
       work.looksIntoTunnels = false
+      // Nobody has looked at the new headers.
+      frame.checksums.rawValue <<= 4
     }
     owe(&frame, template, layers, owesSegments: owesSegments)
     frame.steps.remove(.startsAtIP)

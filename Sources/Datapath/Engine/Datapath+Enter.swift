@@ -28,11 +28,6 @@ extension Datapath {
     {
       return takeFragment(&frame, &out)
     }
-    if isUplink, frame.steps.isDisjoint(with: [.decapsulate, .encapsulate]), stack.outer.isFragmentOrICMP,
-      QuotedPacket.isError(frame.bytes, stack.outer), endpoint.isDestination(frame.bytes, stack.outer)
-    {
-      hear(frame, stack.outer)
-    }
     search(&frame, &work, group: 0, &out)
   }
 
@@ -67,6 +62,8 @@ extension Datapath {
   /// V2 and V3: goes on where the device stopped.
   private mutating func resume(_ frame: inout Frame, _ work: inout Work, _ out: inout EmissionBurst) {
     statistics.resumed &+= 1
+    work.jumps = max(frame.jumps, frame.group != 0 ? 1 : 0)
+    frame.jumps = 0
     let id = Int(frame.rule)
     let word = resume.acquire(id &* 2)
     let isKnown = frame.rule != 0 && word != 0
@@ -83,7 +80,6 @@ extension Datapath {
     if done == 0 { return follow(&frame, &work, hit, &out) }
     restore(&frame, &work, program, done: done)
     if done >= program.actionCount, frame.group != 0 {
-      work.jumps = 1
       return search(&frame, &work, group: UInt32(frame.group), &out)
     }
     var first = Int(program.firstOp)

@@ -13,7 +13,6 @@ extension Datapath {
   public mutating func process(_ burst: inout FrameBurst, now: UInt64, out: inout EmissionBurst) {
     self.now = now
     let count = burst.count
-    followPaths()
     reader.enter(now: now)
     seeTemplates()
     let isCached = cache.begin(reader)
@@ -73,8 +72,8 @@ extension Datapath {
       guard port != PortTable.none, burst[index].isFresh else { continue }
       let isUplink = ports.entries[port].kind == .uplink
       let drop = stacks[index].reparse(burst[index].bytes.span, options: parseOptions[isUplink ? 1 : 0])
-      // M7 and I1 come before any rule.
-      if drop != nil || isUplink && stacks[index].outer.isFragmentOrICMP { continue }
+      // M7 comes before any rule.
+      if drop != nil || isUplink && stacks[index].outer.isFragment { continue }
       inPorts[index] = Int32(truncatingIfNeeded: port)
     }
     // A loop of its own: a wide load of what narrow stores have just written would wait for them.
@@ -155,6 +154,7 @@ extension Datapath {
       wrapFully(&frame, slot, carried, entropy: entropy)
     }
     frame.clearOffsets()
+    frame.checksums.rawValue <<= 4
     frame.steps.formUnion([.match, .encapsulate])
     frame.rule = rule
     frame.outcome = .forward

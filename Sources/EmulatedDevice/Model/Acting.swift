@@ -32,7 +32,7 @@ extension Model {
       case .drop: return .drop
       case .port: return .port(ops.u16(at + 1))
       case .representor: return .queue(0)
-      default: try works[target].rewrite(op, ops, at)
+      default: try works[target].rewrite(op, ops, at, settings)
       }
       at += op.size(ops, at)
     }
@@ -62,7 +62,7 @@ extension Model {
 
 extension Work {
   /// The actions that change one field.
-  mutating func rewrite(_ op: Op, _ ops: Bytes, _ at: Int) throws(Exception) {
+  mutating func rewrite(_ op: Op, _ ops: Bytes, _ at: Int, _ settings: Settings) throws(Exception) {
     let outer = parsed.outer
     let hasIPv4 = outer.l3 >= 0 && !outer.isIPv6
     let hasIPv6 = outer.l3 >= 0 && outer.isIPv6
@@ -73,8 +73,8 @@ extension Work {
     case .setIPv4Destination: if hasIPv4 { setAddress(outer.l3 + 16, ops, at + 1, words: 2) }
     case .setIPv6Source: if hasIPv6 { setAddress(outer.l3 + 8, ops, at + 1, words: 8) }
     case .setIPv6Destination: if hasIPv6 { setAddress(outer.l3 + 24, ops, at + 1, words: 8) }
-    case .setL4Source: setPort(0, ops.u16(at + 1))
-    case .setL4Destination: setPort(2, ops.u16(at + 1))
+    case .setL4Source: setPort(0, ops.u16(at + 1), settings)
+    case .setL4Destination: setPort(2, ops.u16(at + 1), settings)
     case .setTTL: setTTL(ops[at + 1])
     case .decTTL: try decrementTTL()
     case .setIPv4DSCP: setDSCP(ops[at + 1], isIPv6: false)

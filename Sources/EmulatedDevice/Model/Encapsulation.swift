@@ -23,11 +23,11 @@ extension Work {
 
     start -= header.count
     bytes.copy(header, at: 0)
-    checksums.moveOuterIn()
     if entry.kind == .none {
       bytes.store(UInt16(carried.isIPv6 ? 0x86dd : 0x0800), at: header.count - 2)
       steps.insert(.rewrite)
     } else {
+      checksums.moveOuterIn()
       if entry.l4 > 0 { fixTunnel(entry) }
       let dscp = entry.copiesDSCP ? innerClass & 0xfc : templateClass(entry) & 0xfc
       let ecn = entry.copiesECN ? innerClass & 3 : 0

@@ -29,6 +29,9 @@ struct Layers {
   var hasFragmentHeader = false
   /// Next header of the first IPv6 fragment header.
   var fragmentNext: UInt8 = 0
+  /// Where the pseudo-header of a sender has its destination: of a packet with stations before it, the last one's
+  /// (RFC 8200 section 8.1).
+  var finalDestination = 0
   /// Authentication header among the extension headers.
   var hasAuthentication = false
   /// Transport, GRE or ESP header.
@@ -86,6 +89,7 @@ struct Layers {
     guard header >= 20, header <= available, header <= total, total <= available else { return }
     l3 = at
     l3End = at + total
+    finalDestination = at + 16
     proto = bytes[at + 9]
     hasProto = true
     isFragment = bytes.u16(at + 6) & 0x3fff != 0
@@ -101,6 +105,7 @@ struct Layers {
     l3 = at
     isIPv6 = true
     l3End = at + 40 + payload
+    finalDestination = at + 24
     var next = bytes[at + 6]
     var here = at + 40
     var walked = 0
@@ -111,6 +116,10 @@ struct Layers {
       let length = next == 44 ? 8 : next == 51 ? (words + 2) * 4 : (words + 1) * 8
       guard here + length <= l3End else { return }
       if next == 51 { hasAuthentication = true }
+      if next == 43, length >= 24, bytes[here + 3] > 0 {
+        // A segment routing header (type 4) lists its stations backwards (RFC 8754 section 2).
+        finalDestination = bytes[here + 2] == 4 ? here + 8 : here + length - 16
+      }
       if next == 44 {
         let place = bytes.u16(here + 2)
         if !hasFragmentHeader { fragmentNext = bytes[here] }

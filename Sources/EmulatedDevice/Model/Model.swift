@@ -23,6 +23,8 @@ struct Model: ~Copyable {
   /// The running IPv4 identification.
   var identification: UInt16
   var isAlive = true
+  /// Why the last frame came up; nil when it did not.
+  var lastCause: UpCause?
 
   /// Where a frame goes.
   enum Fate { case port(UInt16), queue(UInt8), drop, jump(UInt32) }
@@ -33,7 +35,7 @@ struct Model: ~Copyable {
     /// As it came, perhaps with a guard's rule.
     case asItCame(UpCause, rule: UInt32)
     /// As it is now, with a rule and a group to go on with.
-    case halfDone(UpCause, rule: UInt32, group: UInt32)
+    case halfDone(UpCause, rule: UInt32, group: UInt32, jumps: Int)
   }
 
   /// Bytes of memory for works and tally.
@@ -58,6 +60,7 @@ struct Model: ~Copyable {
   mutating func receive(_ frame: Frame, port: UInt16, now: UInt64, emit: (Emission) -> Void) {
     tally.add(.framesIn)
     tally.add(.bytesIn, UInt64(frame.length))
+    lastCause = nil
     defer { resetIfDue() }
     if swallows() { return }
     var up = frame
@@ -74,7 +77,6 @@ struct Model: ~Copyable {
     if faults.lyingChecksum.strikes(&faults.chance) { works[0].checksums.lie() }
     works[0].describe(&up)
     guard !(isUplink && isTunnelFragment()) else { return pass(up, port, .drop(.outerFragment), emit) }
-    guard !(isUplink && isUnderlayError()) else { return pass(up, port, .underlayError, emit) }
 
     var hits = Hits()
     switch search(port: port, now: now, &hits) {
@@ -84,12 +86,14 @@ struct Model: ~Copyable {
         up.steps.insert(.match)
       }
       pass(up, port, cause, emit)
-    case .halfDone(let cause, let rule, let group):
+    case .halfDone(let cause, let rule, let group, let jumps):
       commit(hits, now)
       emitCopies(of: up, port, emit)
       var out = written(up)
       out.rule = rule
       out.group = UInt16(truncatingIfNeeded: group)
+      out.jumps = jumps
+      lastCause = cause
       tally.add(cause)
       emit(Emission(frame: out, port: port, mark: works[0].mark))
     case .done(let fate):
@@ -127,20 +131,8 @@ struct Model: ~Copyable {
     return settings.isEndpoint(works[0].bytes, outer)
   }
 
-  /// I1: an ICMP error for one of our endpoints, which software has to hear.
-  private func isUnderlayError() -> Bool {
-    let outer = works[0].parsed.outer
-    switch outer.transport {
-    case .icmp:
-      let type = works[0].bytes[outer.l4]
-      guard type >= 3 && type <= 5 || type == 11 || type == 12 else { return false }
-    case .icmp6: guard works[0].bytes[outer.l4] < 128 else { return false }
-    case .none, .udp, .tcp, .gre, .esp: return false
-    }
-    return settings.isEndpoint(works[0].bytes, outer)
-  }
-
-  private func pass(_ frame: Frame, _ port: UInt16, _ cause: UpCause, _ emit: (Emission) -> Void) {
+  private mutating func pass(_ frame: Frame, _ port: UInt16, _ cause: UpCause, _ emit: (Emission) -> Void) {
+    lastCause = cause
     tally.add(cause)
     emit(Emission(frame: frame, port: port))
   }
@@ -156,17 +148,17 @@ struct Model: ~Copyable {
       let canResume = abilities.frame.contains(.resumePoint) && group != 0
       guard let slot = store.find(sight, group: group, now: now) else {
         if jumps == 0 { return .asItCame(.miss, rule: 0) }
-        return canResume ? .halfDone(.missAfterJump, rule: hits.last, group: group) : .asItCame(.noResumePoint, rule: 0)
+        return handUp(canResume, .missAfterJump, rule: hits.last, group, jumps)
       }
       let row = store.row(slot)
       let flags = row.flags
       if flags.contains(.wideGuard) {
         if jumps == 0 { return .asItCame(.wideGuard, rule: 0) }
-        return canResume ? .halfDone(.wideGuard, rule: hits.last, group: group) : .asItCame(.noResumePoint, rule: 0)
+        return handUp(canResume, .wideGuard, rule: hits.last, group, jumps)
       }
       if flags.contains(.guardOnly) {
         if jumps == 0 { return .asItCame(.guarded, rule: row.id) }
-        return canResume ? .halfDone(.guarded, rule: row.id, group: group) : .asItCame(.noResumePoint, rule: 0)
+        return handUp(canResume, .guarded, rule: row.id, group, jumps)
       }
       hits.add(slot, id: row.id, length: works[0].length)
       let fate: Fate?
@@ -178,7 +170,7 @@ struct Model: ~Copyable {
       }
       if flags.contains(.partial) {
         works[0].steps.insert(.match)
-        return .halfDone(.partial, rule: row.id, group: group)
+        return .halfDone(.partial, rule: row.id, group: group, jumps: jumps)
       }
       guard case .jump(let next) = fate else {
         guard let fate else { return .asItCame(.drop(.noFate), rule: 0) }
@@ -189,6 +181,13 @@ struct Model: ~Copyable {
       works[0].steps.insert(.match)
       group = next
     }
+  }
+
+  /// V2, V3: where software goes on, or that it cannot be told.
+  private func handUp(
+    _ canResume: Bool, _ cause: UpCause, rule: UInt32, _ group: UInt32, _ jumps: Int
+  ) -> Verdict {
+    canResume ? .halfDone(cause, rule: rule, group: group, jumps: jumps) : .asItCame(.noResumePoint, rule: 0)
   }
 
   /// Whether a frame can go there: A3, D4, S1, S2.
@@ -298,7 +297,9 @@ struct Model: ~Copyable {
         out.outcome = .deliver
         out.queue = queue
         mark = works[copy].mark
-      case .drop, .jump, nil: out.outcome = .dropped(.rule)
+      case .drop, .jump, nil:
+        out.outcome = .dropped(.rule)
+        tally.add(.dropped)
       }
       tally.add(.copied)
       emit(Emission(frame: out, port: leaving, mark: mark))

@@ -45,14 +45,15 @@ extension Work {
     steps.insert(.rewrite)
   }
 
-  /// Sets a TCP or UDP port; `place` 0 is the source, 2 the destination.
-  mutating func setPort(_ place: Int, _ now: UInt16) {
+  /// Sets a TCP or UDP port; `place` 0 is the source, 2 the destination, by which a tunnel is known (P7, A2).
+  mutating func setPort(_ place: Int, _ now: UInt16, _ settings: Settings) {
     guard parsed.outer.transport == .tcp || parsed.outer.transport == .udp else { return }
     let at = parsed.outer.l4 + place
     let was = bytes.u16(at)
     bytes.store(now, at: at)
     keepTransport(was: was, now: now)
     steps.insert(.rewrite)
+    parse(settings)
   }
 
   /// Sets TTL or hop limit.

@@ -57,10 +57,10 @@ struct Segmentation {
       // FIN and PSH belong to the last, CWR to the first.
       if index < count - 1 { bytes[cut.l4 + 13] &= ~0x09 }
       if index > 0 { bytes[cut.l4 + 13] &= ~0x80 }
-      bytes.fillTCPChecksum(cut.l4, end: bytes.count, l3: cut.l3, isIPv6: cut.isIPv6)
+      bytes.fillTCPChecksum(cut, end: bytes.count)
     } else {
       bytes.store(UInt16(truncatingIfNeeded: bytes.count - cut.l4), at: cut.l4 + 4)
-      bytes.fillUDPChecksum(cut.l4, end: bytes.count, l3: cut.l3, isIPv6: cut.isIPv6)
+      bytes.fillUDPChecksum(cut, end: bytes.count)
     }
     guard let outer else { return }
     if outer.transport == .gre, bytes.u16(outer.l4) & 0x8000 != 0 {
@@ -70,7 +70,7 @@ struct Segmentation {
     setLength(bytes, outer, index)
     guard outer.transport == .udp else { return }
     bytes.store(UInt16(truncatingIfNeeded: bytes.count - outer.l4), at: outer.l4 + 4)
-    if paysOuterUDP { bytes.fillUDPChecksum(outer.l4, end: bytes.count, l3: outer.l3, isIPv6: outer.isIPv6) }
+    if paysOuterUDP { bytes.fillUDPChecksum(outer, end: bytes.count) }
   }
 
   /// The IP header's length, and over IPv4 its identification and checksum.

@@ -27,6 +27,15 @@ enum Sum {
     return addresses &+ UInt64(proto) &+ UInt64(length >> 16) &+ UInt64(length & 0xffff)
   }
 
+  /// The same for a packet that leaves: its destination is the final one.
+  static func sentPseudoHeader(_ bytes: Bytes, _ layers: Layers, proto: UInt8, length: Int) -> UInt64 {
+    let size = layers.isIPv6 ? 16 : 4
+    let source = layers.isIPv6 ? layers.l3 + 8 : layers.l3 + 12
+    let final = layers.finalDestination
+    return words(bytes, source, source + size) &+ words(bytes, final, final + size) &+ UInt64(proto)
+      &+ UInt64(length >> 16) &+ UInt64(length & 0xffff)
+  }
+
   /// RFC 1624 equation 3: the checksum `old` after the 16-bit word `was` became `now`.
   static func updated(_ old: UInt16, was: UInt16, now: UInt16) -> UInt16 {
     ~fold(UInt64(~old) &+ UInt64(~was) &+ UInt64(now))

@@ -119,7 +119,7 @@ extension Work {
     let outer = packet.outer
     if frame.owed.contains(.outerUDPChecksum) {
       guard outer.transport == .udp else { throw .drop(.malformedDebt) }
-      bytes.fillUDPChecksum(outer.l4, end: outer.l4End, l3: outer.l3, isIPv6: outer.isIPv6)
+      bytes.fillUDPChecksum(outer, end: outer.l4End)
     }
     if frame.owed.contains(.outerIPv4Checksum) {
       guard outer.l3 >= 0, !outer.isIPv6 else { throw .drop(.malformedDebt) }
@@ -136,17 +136,19 @@ extension Bytes {
   }
 
   /// Computes a UDP checksum afresh; 0 is sent as 0xFFFF.
-  func fillUDPChecksum(_ l4: Int, end: Int, l3: Int, isIPv6: Bool) {
+  func fillUDPChecksum(_ layers: Layers, end: Int) {
+    let l4 = layers.l4
     store(UInt16(0), at: l4 + 6)
-    let pseudo = Sum.pseudoHeader(self, l3: l3, isIPv6: isIPv6, proto: 17, length: end - l4)
+    let pseudo = Sum.sentPseudoHeader(self, layers, proto: 17, length: end - l4)
     let sum = ~Sum.fold(pseudo &+ Sum.words(self, l4, end))
     store(sum == 0 ? 0xffff : sum, at: l4 + 6)
   }
 
   /// Computes a TCP checksum afresh.
-  func fillTCPChecksum(_ l4: Int, end: Int, l3: Int, isIPv6: Bool) {
+  func fillTCPChecksum(_ layers: Layers, end: Int) {
+    let l4 = layers.l4
     store(UInt16(0), at: l4 + 16)
-    let pseudo = Sum.pseudoHeader(self, l3: l3, isIPv6: isIPv6, proto: 6, length: end - l4)
+    let pseudo = Sum.sentPseudoHeader(self, layers, proto: 6, length: end - l4)
     store(~Sum.fold(pseudo &+ Sum.words(self, l4, end)), at: l4 + 16)
   }
 }

@@ -20,7 +20,7 @@ struct Tunnel {
   var proto: UInt16 = 0x6558
   /// VNI, or the whole GRE key.
   var key: UInt32 = 0
-  /// GRE that is NVGRE too.
+  /// GRE that is NVGRE too, sound or not.
   var isNVGRE = false
   /// GRE with a key.
   var hasKey = false
@@ -94,8 +94,9 @@ struct Tunnel {
   /// RFC 2784 section 2, RFC 2890 section 2, RFC 7637 section 3.2.
   private mutating func readGRE(_ bytes: Bytes) -> DropReason? {
     let flags = bytes.u16(header)
-    guard flags & 0x4fff == 0 else { return .greReserved }
     proto = bytes.u16(header + 2)
+    isNVGRE = flags & 0xb000 == 0x2000 && proto == 0x6558
+    guard flags & 0x4fff == 0 else { return .greReserved }
     var at = header + 4
     if flags & 0x8000 != 0 { at += 4 }
     let keyAt = at
@@ -106,7 +107,6 @@ struct Tunnel {
     if flags & 0x2000 != 0 {
       hasKey = true
       key = bytes.u32(keyAt)
-      isNVGRE = flags == 0x2000 && proto == 0x6558
     }
     if flags & 0x8000 != 0, Sum.fold(Sum.words(bytes, header, end)) != 0xffff { return .greChecksum }
     return checkInner()

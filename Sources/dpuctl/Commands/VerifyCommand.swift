@@ -24,6 +24,7 @@ struct VerifyCommand: ParsableCommand {
   @Option(help: "Seed; without it one is drawn and printed.") var seed: UInt64?
   @Option(help: "Of a hundred drawn frames, how many are spoiled.") var spoiled = 30
   @Option(help: "Debts on the frames: csum, tso (comma list).") var owed = ""
+  @Flag(name: .customLong("first"), help: "End at the first difference.") var endsAtDifference = false
   @Flag(help: "No progress on a terminal.") var quiet = false
   @OptionGroup var output: OutputOptions
 
@@ -39,6 +40,7 @@ struct VerifyCommand: ParsableCommand {
         try profile.map { [try ProfileCatalog.choose($0, folder: profiles).profile] }
         ?? ProfileCatalog.standard(folder: profiles).profiles
       if let config { run.configuration = try ConfigurationOptions.load(config) }
+      run.endsAtDifference = endsAtDifference
       let total = frames
       run.progress = quiet || output.isJSON || isatty(STDERR_FILENO) == 0 ? nil : { Progress.show($0, of: total) }
       if captures.isEmpty {
