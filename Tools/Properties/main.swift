@@ -7,7 +7,7 @@
 // Each room adds its own file to this folder, and its list to this one.
 let properties: [Property] =
   memoryProperties + countingProperties + framesProperties + hotPathProperties
-  + classifierProperties + flowCacheProperties
+  + classifierProperties + ringProperties + flowCacheProperties
 
 let usage = """
   usage: properties list

@@ -5,7 +5,7 @@
 #endif
 
 // Each room adds its own file to this folder, and its list to this one.
-let benches: [Bench] = wireBenches + framesBenches + classifierBenches + datapathBenches
+let benches: [Bench] = wireBenches + framesBenches + classifierBenches + datapathBenches + ringBenches
 
 let usage = """
   usage: benchmarks list
