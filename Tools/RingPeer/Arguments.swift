@@ -10,6 +10,8 @@ struct Arguments {
   var side = ""
   /// `verify`: sends numbered frames and checks those that come back. `echo`: sends back what comes, in place of io mode.
   var mode = "verify"
+  /// `bridge`: frames go to and from the descriptor that `--fd` names, a TAP that the caller opened.
+  var descriptor: Int32 = -1
   var socket = ""
   var isServer = true
   var isPacked = false
@@ -23,7 +25,7 @@ struct Arguments {
   var core = -1
   var usage: String {
     """
-    usage: ringpeer back-end|front-end --socket PATH [--mode verify|echo] [--client] [--packed] [--seconds S]
+    usage: ringpeer back-end|front-end --socket PATH [--mode verify|echo|bridge] [--fd N] [--client] [--packed] [--seconds S]
                     [--frames N] [--size SHORTEST LONGEST] [--window N] [--core N]
     """
   }
@@ -45,6 +47,7 @@ struct Arguments {
       switch word {
       case "--socket": socket = rest.popFirst() ?? ""
       case "--mode": mode = rest.popFirst() ?? ""
+      case "--fd": descriptor = Int32(number(rest.popFirst()))
       case "--client": isServer = false
       case "--server": isServer = true
       case "--packed": isPacked = true
@@ -60,7 +63,7 @@ struct Arguments {
       default: fail("unknown option \(word)\n" + usage)
       }
     }
-    guard !socket.isEmpty, ["verify", "echo"].contains(mode), shortest >= 60, longest >= shortest, window > 0 else {
+    guard !socket.isEmpty, ["verify", "echo", "bridge"].contains(mode), shortest >= 60, longest >= shortest, window > 0 else {
       fail(usage)
     }
   }

@@ -24,6 +24,31 @@ func report(_ text: String) {
   fflush(nil)
 }
 
+/// One round between the link and the TAP; sleeps a little when nothing came.
+func bridge(_ link: some Link, _ burst: inout NetBurst, _ got: inout NetBurst, _ buffers: inout NetBuffers) {
+  let came = link.receive(into: &got, from: &buffers)
+  for index in 0..<came {
+    let bytes = got[index].bytes
+    _ = unsafe write(arguments.descriptor, bytes.unsafeBase, bytes.count)
+    buffers.give(got[index].token)
+  }
+  got.removeAll()
+  while burst.room > 0, let token = buffers.take(length: 1600) {
+    let buffer = buffers.buffer(token)
+    let start = buffers.headroom(token)
+    let count = unsafe read(arguments.descriptor, buffer.unsafeBase + start, 1600)
+    guard count > 0 else {
+      buffers.give(token)
+      break
+    }
+    burst.append(NetFrame(buffer: buffer, start: start, length: count, token: token))
+  }
+  _ = link.send(burst, from: 0)
+  if came == 0, burst.count == 0 { usleep(100) }
+  for index in 0..<burst.count { buffers.give(burst[index].token) }
+  burst.removeAll()
+}
+
 /// Runs a link for its time: the control socket is looked at every 256 rounds, the rings in each.
 func run(_ link: some Link) throws -> Int32 {
   var buffers = try NetBuffers(frames: 1024, segmented: 32)
@@ -52,7 +77,7 @@ func run(_ link: some Link) throws -> Int32 {
         wasReady = link.isReady
         if wasReady {
           report("ready")
-          if began == nil, arguments.mode == "echo" { began = nanoseconds() }
+          if began == nil, arguments.mode != "verify" { began = nanoseconds() }
         }
       }
       if let began {
@@ -70,6 +95,10 @@ func run(_ link: some Link) throws -> Int32 {
       continue
     }
     if rounds & 1023 == 1 { link.suppress() }
+    if arguments.mode == "bridge" {
+      bridge(link, &burst, &got, &buffers)
+      continue
+    }
     if arguments.mode == "echo" {
       // What came goes back; a frame that finds no room is dropped, as testpmd does.
       guard link.receive(into: &got, from: &buffers) > 0 else { continue }
