@@ -63,7 +63,8 @@ struct Arguments {
       default: fail("unknown option \(word)\n" + usage)
       }
     }
-    guard !socket.isEmpty, ["verify", "echo", "bridge"].contains(mode), shortest >= 60, longest >= shortest, window > 0 else {
+    guard !socket.isEmpty, ["verify", "echo", "bridge"].contains(mode), shortest >= 60, longest >= shortest, window > 0
+    else {
       fail(usage)
     }
   }
