@@ -84,7 +84,7 @@ let package = Package(
       name: "benchmarks",
       dependencies: [
         "CBench", "CShim", "Control", "Offload", "Datapath", "Classifier", "EmulatedDevice", "Ports", "Device", "Rules",
-        "Memory", "Wire", "Virtqueue",
+        "Memory", "Wire", "Virtqueue", "VhostUser",
       ], path: "Tools/Benchmarks/Runner", exclude: ["README.md"], swiftSettings: house),
     .testTarget(name: "WireTests", dependencies: ["Wire"], swiftSettings: house),
     .testTarget(name: "MemoryTests", dependencies: ["Memory"], swiftSettings: house),

@@ -5,7 +5,8 @@
 #endif
 
 // Each room adds its own file to this folder, and its list to this one.
-let benches: [Bench] = wireBenches + framesBenches + classifierBenches + datapathBenches + ringBenches
+let benches: [Bench] =
+  wireBenches + framesBenches + classifierBenches + datapathBenches + ringBenches + portBenches
 
 let usage = """
   usage: benchmarks list
