@@ -63,6 +63,8 @@ public enum RefusalReason: UInt8, Sendable, CaseIterable, BitwiseCopyable {
   case deviceLost
   /// The device gave wrong answers and the step was taken from it.
   case distrusted
+  /// A path in the underlay carries less than the uplink, which the device does not know (I4).
+  case pathMTU
   /// The user forbade hardware.
   case forbidden
   /// There is no device.
@@ -101,6 +103,7 @@ public enum RefusalReason: UInt8, Sendable, CaseIterable, BitwiseCopyable {
     case .busy: "busy"
     case .deviceLost: "device_lost"
     case .distrusted: "distrusted"
+    case .pathMTU: "path_mtu"
     case .forbidden: "forbidden"
     case .noDevice: "no_device"
     }

@@ -76,6 +76,6 @@ extension EmulatedDevice {
   private static let causeNames: [(cause: UpCause, name: String)] = [
     (.miss, "miss"), (.missAfterJump, "miss_after_jump"), (.noResumePoint, "no_resume_point"), (.guarded, "guard"),
     (.wideGuard, "wide_guard"), (.partial, "half_done"), (.debts, "debts"), (.notFresh, "not_fresh"),
-    (.ability, "ability"), (.copies, "copies"),
+    (.ability, "ability"), (.copies, "copies"), (.underlayError, "underlay_error"),
   ]
 }

@@ -48,6 +48,7 @@ public enum Words {
     case .busy: "the device takes no rule right now; try again"
     case .deviceLost: "the device was reset; its rules are gone"
     case .distrusted: "the device gave wrong answers"
+    case .pathMTU: "a path in the underlay carries less than the uplink"
     case .forbidden: "hardware is forbidden for this rule"
     case .noDevice: "there is no device"
     }

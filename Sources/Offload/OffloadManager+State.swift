@@ -13,6 +13,7 @@ extension OffloadManager where D: ~Copyable {
     if place(index) == .hardware { return nil }
     if let refusal = entry.refusal { return refusal }
     if entry.isDistrusted || entry.trustedActions < entry.plan.actionsOnDevice { return Refusal(.distrusted) }
+    if entry.heldActions < entry.plan.actionsOnDevice { return Refusal(.pathMTU) }
     if entry.installed == nil, entry.planned != nil { return Refusal(device.isAlive ? .busy : .deviceLost) }
     return entry.plan.refusal
   }

@@ -73,6 +73,23 @@ extension OffloadManager where D: ~Copyable {
   }
 }
 
+// Paths in the underlay.
+extension OffloadManager where D: ~Copyable {
+  /// Keeps all actions of these rules from the given one on from the device, and no longer those of other rules: they put
+  /// headers in front for a path that carries less than the uplink, which the device does not know (SPECIFICATION.md I4).
+  public mutating func hold(_ actions: [UInt32: Int], now: UInt64) {
+    var changed = false
+    for index in entries.indices {
+      let held = actions[entries[index].plan.id] ?? .max
+      if entries[index].heldActions != held { changed = true }
+      entries[index].heldActions = held
+    }
+    guard changed else { return }
+    settle(now: now)
+    poll(now: now)
+  }
+}
+
 /// Chooses the answers of a device that are compared with software's, one in `interval` of each rule, and says how many
 /// frames a lie may have touched before it is found: never more than `interval` of a rule whose every answer is wrong.
 public struct AnswerChecker: Sendable {

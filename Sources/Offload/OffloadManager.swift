@@ -59,6 +59,10 @@ public struct OffloadManager<D: OffloadDevice & ~Copyable>: ~Copyable {
     var refusal: Refusal?
     /// Actions that the device may be trusted with.
     var trustedActions: Int = .max
+    /// Actions that it may do while a path is narrow (``OffloadManager/hold(_:now:)``).
+    var heldActions: Int = .max
+    /// Actions that it may do.
+    var allowedActions: Int { min(trustedActions, heldActions) }
     /// Not even the match.
     var isDistrusted = false
     var counter = RuleCounter()
@@ -103,6 +107,7 @@ public struct OffloadManager<D: OffloadDevice & ~Copyable>: ~Copyable {
         if before.plan.rule == rule.rule {
           entry.trustedActions = before.trustedActions
           entry.isDistrusted = before.isDistrusted
+          entry.heldActions = before.heldActions
         }
       } else if let counter = retired.removeValue(forKey: rule.id) {
         entry.counter = counter
@@ -132,8 +137,8 @@ public struct OffloadManager<D: OffloadDevice & ~Copyable>: ~Copyable {
   /// The form that an entry is to have on the device when nothing before it is missing.
   private func wanted(_ entry: Entry) -> DeviceRule? {
     guard var form = entry.planned, !entry.isDistrusted else { return nil }
-    guard form.actionsOnDevice > entry.trustedActions else { return form }
-    form.actionsOnDevice = abilities.frame.contains(.resumePoint) ? max(0, entry.trustedActions) : 0
+    guard form.actionsOnDevice > entry.allowedActions else { return form }
+    form.actionsOnDevice = abilities.frame.contains(.resumePoint) ? max(0, entry.allowedActions) : 0
     if form.rule.attributes.group != 0, !abilities.frame.contains(.resumePoint) { form.isWideGuard = true }
     return form
   }

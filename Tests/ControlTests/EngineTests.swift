@@ -93,7 +93,11 @@ struct EngineTests {
       #expect(lost == depth)
       #expect(device.resets == 1)
       #expect(comparator.differences.isEmpty, "\(comparator.differences)")
-      let back = configuration.rules.filter { device.place(of: $0.id).place == .hardware }.count
+      let back = configuration.rules.filter {
+        // What leads to a path that has become narrow stays away.
+        let (place, refusal) = device.place(of: $0.id)
+        return place == .hardware || refusal?.reason == .pathMTU
+      }.count
       #expect(back == device.plan?.count(.hardware), "the rules returned to the device")
     }
   }
@@ -124,6 +128,42 @@ struct EngineTests {
       #expect(wrong.values.allSatisfy { $0 <= 24 }, "\(wrong) \(device.distrusts)")
     }
     #expect(found > 0)
+  }
+
+  @Test("takes from its device what leads to a path that has become narrow, and gives it back when that is forgotten")
+  func narrowPath() throws {
+    var judged = 0
+    for seed in UInt64(0)..<20 where judged < 4 {
+      let configuration = RandomConfiguration.make(seed: seed)
+      let device = try engine(configuration)
+      let rules = configuration.rules.filter { numbered in
+        guard case .rawEncap(let index)? = numbered.rule.actions.first(where: { $0.step == .encapsulate }) else {
+          return false
+        }
+        return configuration.overlay.encapsulations[index]?.isIPv6 == false
+          && device.place(of: numbered.id).place == .hardware
+      }
+      guard let rule = rules.first,
+        case .rawEncap(let index)? = rule.rule.actions.first(where: { $0.step == .encapsulate }),
+        let encapsulation = configuration.overlay.encapsulations[index]
+      else { continue }
+      var errors = UnderlayErrors(random: SeededGenerator(seed: seed))
+      var now: UInt64 = 0
+      // Some of the drawn errors are right and about size.
+      for _ in 0..<60 {
+        guard let error = errors.make(about: encapsulation) else { break }
+        _ = device.process(error.bytes, port: 0, now: now)
+        now += 1000
+      }
+      _ = device.process([UInt8](repeating: 0, count: 60), port: 0, now: now)
+      let place = device.place(of: rule.id)
+      #expect(place.place != .hardware && place.refusal?.reason == .pathMTU, "seed \(seed), rule \(rule.id): \(place)")
+      now += 601_000_000_000
+      _ = device.process([UInt8](repeating: 0, count: 60), port: 0, now: now)
+      #expect(device.place(of: rule.id).place == .hardware)
+      judged += 1
+    }
+    #expect(judged == 4)
   }
 
   @Test("whose device is full, busy or slow gives what software alone gives")

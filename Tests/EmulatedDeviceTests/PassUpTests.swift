@@ -36,6 +36,29 @@ import Testing
     return frame
   }
 
+  @Test(
+    "An ICMP error for one of our endpoints is software's to hear, whatever rule matches; others are frames like any")
+  func underlayErrors() throws {
+    func icmp(_ type: UInt8, to last: UInt8) -> [UInt8] {
+      // 203.0.113.9 to 198.51.100.x; nobody looks at the sums here.
+      hex("020000000001 020000000002 0800 4500001c00004000 40010000 cb007109 c63364") + [last, type]
+        + hex("04000000000578")
+    }
+    var overlay = Vectors.overlay()
+    overlay.endpoint.ipv4 = [0xc633_6401]
+    for type in UInt8(0)...255 {
+      if [3, 4, 5, 11, 12].contains(type) {
+        try expectUp(icmp(type, to: 1), [.representedPort(1)], cause: "underlay_error", overlay: overlay)
+      }
+      var bench = try Bench(overlay)
+      try bench.add([.anyEth], [.representedPort(1)])
+      let isError = [3, 4, 5, 11, 12].contains(type)
+      #expect(bench.receive(icmp(type, to: 1), port: 0).first?.frame.outcome == (isError ? .up : .forward))
+      #expect(bench.receive(icmp(type, to: 2), port: 0).first?.frame.outcome == .forward)
+      #expect(bench.receive(icmp(type, to: 1), port: 2).first?.frame.outcome == .forward, "not from a tenant")
+    }
+  }
+
   @Test("Faults of a tunnel header, each under its name")
   func tunnelFaults() throws {
     let decap: [Action] = [.rawDecap(index: 1), .representedPort(1)]

@@ -11,6 +11,8 @@ struct OptionAllocator {
     var changed = false
     var residual: [GeneveOptionItem] = []
     var placed: [UInt32] = []
+    // No table looks at this match's own slots yet.
+    var own: UInt8 = 0
     for option in match.options {
       let head = UInt32(option.optionClass) << 16 | UInt32(option.type) << 8 | UInt32(option.length)
       let needed = (option.mask.lastIndex { $0 != 0 } ?? -1) + 1
@@ -22,7 +24,7 @@ struct OptionAllocator {
       var slot = find(head, needed)
       if slot == nil {
         slot = make(head, needed)
-        if slot == nil, release(inUse()) { slot = make(head, needed) }
+        if slot == nil, release(inUse() | own) { slot = make(head, needed) }
         changed = changed || slot != nil
       }
       guard let slot else {
@@ -30,6 +32,7 @@ struct OptionAllocator {
         continue
       }
       placed.append(head)
+      own |= 1 << slot
       want(&match, option, slot, needed)
     }
     match.options = residual

@@ -216,6 +216,9 @@ public struct Comparator {
     if differences.count < limit { differences.append(Difference(frame: frame, what: what)) }
   }
 
+  /// Rules that came to the device or left it: it begins to count for their samples again.
+  public mutating func forgetCounts(of rules: Set<UInt32>) { copies.forget(rules) }
+
   /// Says which frame the last ``compare(frame:device:software:wellFormed:)`` was about, for its differences.
   public mutating func attach(frame number: Int, port: UInt16, input: [UInt8]) {
     for index in differences.indices where differences[index].frame == number {

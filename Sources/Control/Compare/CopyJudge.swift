@@ -29,6 +29,12 @@ struct CopyJudge {
     }
   }
 
+  /// What the device counted for these rules begins again.
+  mutating func forget(_ rules: Set<UInt32>) {
+    guard !rules.isEmpty else { return }
+    for key in counts.keys where key.byDevice && rules.contains(key.rule) { counts[key] = nil }
+  }
+
   /// The copies that have to be there of `all` that a frame can leave, in order; not exact, and then of no use, when
   /// that cannot be told.
   mutating func expected(of all: [Result], _ handover: Handover?) -> (copies: [Result], isExact: Bool) {

@@ -55,6 +55,19 @@ extension Overlay {
     return action
   }
 
+  /// The actions that put headers in front, of the frame or of a copy, and which.
+  func encapsulations(of actions: [Action]) -> [(action: Int, encapsulations: Set<UInt16>)] {
+    actions.enumerated().compactMap { place, action in
+      switch resolved(action) {
+      case .rawEncap(let index), .vxlanEncap(let index), .nvgreEncap(let index): return (place, [index])
+      case .sample(_, let list):
+        let indices = encapsulations(of: sampleActions[list] ?? []).flatMap(\.encapsulations)
+        return indices.isEmpty ? nil : (place, Set(indices))
+      default: return nil
+      }
+    }
+  }
+
   /// What one more action does to the headers that were put in front: another comes, or the outermost is changed.
   func note(_ action: Action, in layers: inout [Encapsulation]) {
     switch action {

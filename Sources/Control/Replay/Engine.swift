@@ -36,17 +36,27 @@ public final class Engine {
   private let hardware: HardwareSide?
   private let software: SoftwareSide
   private var checking: Checking?
+  /// What of the paths in the underlay the device side has taken over, and until when that holds.
+  private var pathGeneration: UInt64 = 0
+  private var pathsUntil: UInt64 = .max
   /// How far the device came with the last frame.
   public private(set) var handover = Handover.untouched
+  /// Rules that came to the device or left it since it got the frame before: what it counts for `sample` began again.
+  public private(set) var moved: Set<UInt32> = []
 
   /// An engine for `configuration` on the device of `plan`, or in software alone.
   ///
   /// - Throws: what is wrong with the configuration, or that there is no memory.
-  public init(_ configuration: Configuration, plan: Plan?, options: Options = Options()) throws {
+  public convenience init(_ configuration: Configuration, plan: Plan?, options: Options = Options()) throws {
+    try self.init(configuration, plan: plan, options: options, paths: nil)
+  }
+
+  /// With `paths` it shares what is known about paths in the underlay with another engine's software.
+  private init(_ configuration: Configuration, plan: Plan?, options: Options, paths: PathTable?) throws {
     self.plan = plan
     endpoint = configuration.overlay.endpoint
     debts = options.debts
-    let software = try SoftwareSide(configuration, start: options.start)
+    let software = try SoftwareSide(configuration, start: options.start, paths: paths)
     self.software = software
     guard let plan else {
       hardware = nil
@@ -59,8 +69,9 @@ public final class Engine {
       var alone = options
       alone.checkOneIn = 0
       checking = Checking(
-        twin: try Engine(configuration.copyingEverything, plan: nil, options: alone), oneIn: options.checkOneIn,
-        configuration)
+        twin: try Engine(
+          configuration.copyingEverything, plan: nil, options: alone, paths: software.rules.paths),
+        oneIn: options.checkOneIn, configuration)
     }
   }
 
@@ -71,6 +82,8 @@ public final class Engine {
     debts.owe(&frame, endpoint: endpoint)
     guard let hardware else { return carryOut(frame, steps: [], now: now) }
     hardware.poll(now: now)
+    if now >= pathsUntil || software.rules.paths.generation != pathGeneration { followPaths(now: now) }
+    moved = hardware.takeMoved()
     var results: [Result] = []
     var up: [(frame: Frame, bytes: [UInt8])] = []
     handover = hardware.receive(frame, now: now) { emission in
@@ -97,6 +110,14 @@ public final class Engine {
         wrong.rule, step: wrong.step, isOwnStep: wrong.isOwnStep, framesExposed: wrong.framesExposed, now: now)
     }
     return results
+  }
+
+  /// I4: rules whose headers lead to a path that has become narrow, or is no more, change their place.
+  private func followPaths(now: UInt64) {
+    pathGeneration = software.rules.paths.generation
+    let known = software.rules.narrowPaths(now: now)
+    pathsUntil = known.until
+    hardware?.hold(Set(known.paths.map(\.encapsulation)), now: now)
   }
 
   /// Software's part, and the device's on the way out.

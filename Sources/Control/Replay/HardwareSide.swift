@@ -9,6 +9,7 @@ final class HardwareSide {
   /// Frames that came up half done, by the rule they carry, the rules that count, and those of indirect counters.
   private var carried: [UInt32: Carried] = [:]
   private let counts: Set<UInt32>
+  private var moved: Set<UInt32> = []
   private let sharers: [UInt32: [UInt32]]
   /// Rules that every frame meets as it came: its length there is known.
   private let entryRules: Set<UInt32>
@@ -18,6 +19,9 @@ final class HardwareSide {
     var frames: UInt64 = 0
     var bytes: UInt64 = 0
   }
+
+  /// The actions of each rule that put headers in front, of the frame or of a copy, and which headers.
+  private let uses: [UInt32: [(action: Int, encapsulations: Set<UInt16>)]]
 
   /// Told which rule's frames come up with how many actions done, whenever that changes.
   private let tellSoftware: (_ rule: UInt32, _ actionsDone: Int) -> Void
@@ -35,6 +39,7 @@ final class HardwareSide {
     }
     let targets = plan.rules.flatMap(\.actions).compactMap { if case .jump(let group) = $0 { group } else { nil } }
     entryRules = Set(plan.rules.filter { $0.rule.attributes.group == 0 && !targets.contains(0) }.map(\.id))
+    uses = Dictionary(plan.rules.map { ($0.id, plan.deviceOverlay.encapsulations(of: $0.actions)) }) { a, _ in a }
     manager.apply(plan, now: options.start)
     manager.poll(now: options.start)
     _ = manager.takeMoves()
@@ -64,6 +69,19 @@ final class HardwareSide {
   /// Why a rule is not all the device's now.
   func refusal(of rule: UInt32) -> Refusal? { manager.refusal(of: rule) }
 
+  private func tellMoves() {
+    for move in manager.takeMoves() {
+      tell(move.id)
+      moved.insert(move.id)
+    }
+  }
+
+  /// Rules that came to the device, or left it, since the last call.
+  func takeMoved() -> Set<UInt32> {
+    defer { moved = [] }
+    return moved
+  }
+
   private func tell(_ rule: UInt32) {
     let form = manager.installed(rule)
     tellSoftware(rule, form.map { $0.isWideGuard ? 0 : $0.actionsOnDevice } ?? 0)
@@ -73,7 +91,7 @@ final class HardwareSide {
   func poll(now: UInt64) {
     guard manager.isBusy || !manager.device.isAlive else { return }
     manager.poll(now: now)
-    for move in manager.takeMoves() { tell(move.id) }
+    tellMoves()
   }
 
   /// A frame from outside. `emit` sees what comes of it, and bytes that are valid during the call alone.
@@ -103,6 +121,18 @@ final class HardwareSide {
     return halfDone == 0 ? .untouched : .begun(rule: halfDone, actionsDone: actionsDone)
   }
 
+  /// Keeps the device from putting these encapsulations in front; those of earlier calls it may again.
+  func hold(_ encapsulations: Set<UInt16>, now: UInt64) {
+    var held: [UInt32: Int] = [:]
+    if !encapsulations.isEmpty {
+      for (rule, actions) in uses {
+        held[rule] = actions.first { !encapsulations.isDisjoint(with: $0.encapsulations) }?.action
+      }
+    }
+    manager.hold(held, now: now)
+    tellMoves()
+  }
+
   /// A frame from software whose debts the device pays.
   func transmit(_ frame: Frame, port: UInt16, now: UInt64, emit: (Emission) -> Void) {
     manager.device.transmit(frame, port: port, now: now, emit: emit)
@@ -112,7 +142,7 @@ final class HardwareSide {
   func distrust(_ rule: UInt32, step: RuleStep, isOwnStep: Bool, framesExposed: UInt64, now: UInt64) {
     manager.distrust(rule, step: step, framesExposed: framesExposed, now: now)
     if !isOwnStep { manager.distrustEverywhere(step, now: now) }
-    for move in manager.takeMoves() { tell(move.id) }
+    tellMoves()
     tell(rule)
   }
 

@@ -16,12 +16,14 @@ final class SoftwareSide {
   /// The owner byte of this side's own buffers.
   private static let owner: UInt8 = 0xe0
 
-  init(_ configuration: Configuration, start: UInt64) throws {
+  init(_ configuration: Configuration, start: UInt64, paths: PathTable? = nil) throws {
     let ids = configuration.rules.map(\.id).max() ?? 1
-    let rules = try RuleBook(configuration.overlay, limit: max(configuration.rules.count, Int(ids)) + 16)
+    let rules = try RuleBook(configuration.overlay, limit: max(configuration.rules.count, Int(ids)) + 16, paths: paths)
     try rules.apply(configuration.rules.map { .add($0.id, $0.rule) }, now: start)
     self.rules = rules
-    datapath = try Datapath(rules, buffers: 1024, bufferSize: 66560 + FrameArena.defaultHeadroom)
+    datapath = try Datapath(
+      rules, buffers: 1024, bufferSize: 66560 + FrameArena.defaultHeadroom,
+      answers: (UInt32(clamping: configuration.answers.perSecond), UInt32(clamping: configuration.answers.burst)))
     arena = try FrameArena(capacity: 8, bufferSize: 66560 + FrameArena.defaultHeadroom)
   }
 

@@ -37,6 +37,8 @@ public struct TrafficGenerator {
   /// Frames that may come again.
   private var earlier: [Generated] = []
   private static let remembered = 32
+  private var errors: UnderlayErrors
+  private let encapsulations: [Encapsulation]
 
   /// A generator for `configuration`; the same seed gives the same frames.
   public init(_ configuration: Configuration, mix: Mix = Mix(), seed: UInt64) {
@@ -45,6 +47,8 @@ public struct TrafficGenerator {
     random = SeededGenerator(seed: seed)
     synthesizer = FrameSynthesizer(random: SeededGenerator(seed: seed ^ 0x5eed_0001))
     mutator = FrameMutator(random: SeededGenerator(seed: seed ^ 0x5eed_0002))
+    errors = UnderlayErrors(random: SeededGenerator(seed: seed ^ 0x5eed_0003))
+    encapsulations = configuration.overlay.encapsulations.sorted { $0.key < $1.key }.map(\.value)
     byGroup = Dictionary(grouping: configuration.rules, by: \.rule.attributes.group)
     let first = byGroup[0] ?? []
     entries = configuration.ports.filter { $0.port.kind != .host }.map { named in
@@ -93,6 +97,10 @@ public struct TrafficGenerator {
   }
 
   private mutating func stray(_ port: UInt16) -> Generated {
+    let isUplink = configuration.ports.contains { $0.port.id == port && $0.port.kind == .uplink }
+    if isUplink, !encapsulations.isEmpty, random.oneIn(3), let error = errors.make(about: random.pick(encapsulations)) {
+      return Generated(port: port, bytes: error.bytes, rule: 0, isSpoiled: !error.isRight)
+    }
     if random.oneIn(4) {
       return Generated(port: port, bytes: random.bytes(random.below(200)), rule: 0, isSpoiled: true)
     }

@@ -91,6 +91,7 @@ public final class Verifier {
       }
     }
     let before = comparator.count
+    comparator.forgetCounts(of: device.moved)
     comparator.compare(
       frame: report.frames, device: ours, software: theirs, handover: device.handover,
       wellFormed: input.isWellFormed, rightChecksums: input.hasRightChecksums)
@@ -123,11 +124,14 @@ public final class Verifier {
     report.differing = comparator.count
     report.resets = device.resets
     let time = now
+    let isNarrow = configuration.rules.contains { device.place(of: $0.id).refusal?.reason == .pathMTU }
+    let held: Set<RefusalReason> = isNarrow ? [.pathMTU, .shadowed] : []
     for numbered in configuration.rules {
       let now = device.place(of: numbered.id)
-      // A device that takes few rules a second is behind its plan, which is no surprise; nor is another weaker form.
+      // A device that takes few rules a second is behind its plan, which is no surprise; nor is another weaker form, or
+      // what it is not given while a path is narrow, and what stands behind that.
       if !device.isBehindPlan, let planned = device.plan?[numbered.id], planned.place == .hardware,
-        let refusal = now.refusal
+        let refusal = now.refusal, !held.contains(refusal.reason)
       {
         report.surprises.append((numbered.id, refusal))
       }

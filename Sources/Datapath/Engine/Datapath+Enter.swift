@@ -28,6 +28,11 @@ extension Datapath {
     {
       return takeFragment(&frame, &out)
     }
+    if isUplink, frame.steps.isDisjoint(with: [.decapsulate, .encapsulate]), stack.outer.isFragmentOrICMP,
+      QuotedPacket.isError(frame.bytes, stack.outer), endpoint.isDestination(frame.bytes, stack.outer)
+    {
+      hear(frame, stack.outer)
+    }
     search(&frame, &work, group: 0, &out)
   }
 

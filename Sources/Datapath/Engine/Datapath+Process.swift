@@ -13,6 +13,7 @@ extension Datapath {
   public mutating func process(_ burst: inout FrameBurst, now: UInt64, out: inout EmissionBurst) {
     self.now = now
     let count = burst.count
+    followPaths()
     reader.enter(now: now)
     seeTemplates()
     let isCached = cache.begin(reader)
@@ -72,8 +73,8 @@ extension Datapath {
       guard port != PortTable.none, burst[index].isFresh else { continue }
       let isUplink = ports.entries[port].kind == .uplink
       let drop = stacks[index].reparse(burst[index].bytes.span, options: parseOptions[isUplink ? 1 : 0])
-      // M7 comes before any rule.
-      if drop != nil || isUplink && stacks[index].outer.isFragment { continue }
+      // M7 and I1 come before any rule.
+      if drop != nil || isUplink && stacks[index].outer.isFragmentOrICMP { continue }
       inPorts[index] = Int32(truncatingIfNeeded: port)
     }
     // A loop of its own: a wide load of what narrow stores have just written would wait for them.

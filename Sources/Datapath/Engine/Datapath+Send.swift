@@ -8,7 +8,8 @@ extension Datapath {
   mutating func send(_ frame: inout Frame, _ work: inout Work, port index: Int, _ out: inout EmissionBurst) {
     if frame.steps.contains(.startsAtIP) { return drop(&frame, .missingEthernet, &out) }
     if let reason = refresh(frame, &work) { return drop(&frame, reason, &out) }
-    let port = ports.entries[index]
+    var port = ports.entries[index]
+    port.mtu = sendable(port, work)
     let owesSegments = !frame.owed.isDisjoint(with: FrameDebts.segmentation)
     var packet = packetLength(work.stack.outer, end: frame.length)
     var segmenter: Segmenter?

@@ -40,6 +40,12 @@ public struct Datapath: ~Copyable {
   let sampleCounts: SharedTable<UInt64>
   /// Frames and bytes of each indirect counter, of this queue.
   let sharedCounts: SharedTable<UInt64>
+  /// What errors from the underlay told (I3); what this queue has taken over of it, and how often it wrote.
+  let paths: PathTable
+  let pathView: TableView<UInt64>
+  var pathGeneration: UInt64 = 0
+  var pathDeadline: UInt64 = .max
+  var pathChanges: UInt64 = 0
   var identification: UInt16 = 0
   /// Nanoseconds, of the burst at hand.
   var now: UInt64 = 0
@@ -62,10 +68,11 @@ public struct Datapath: ~Copyable {
   ///   - seed: of hashes that nobody outside should know.
   ///   - cachedFlows: flows that the cache in front of the tables knows, 256 bytes each; 0 for no cache. What comes out
   ///     is the same.
+  ///   - answers: ICMP answers that a tenant may cause each second, and at once (S1).
   /// - Throws: ``DatapathError/memory(_:)``, and ``DatapathError/rules(_:)`` when all queues of the book are taken.
   public init(
     _ rules: RuleBook, buffers: Int = 1024, bufferSize: Int = 2560, owner: UInt8 = 0xd0, seed: UInt64 = 0,
-    cachedFlows: Int = 8192
+    cachedFlows: Int = 8192, answers: (perSecond: UInt32, burst: UInt32) = (100, 10)
   ) throws(DatapathError) {
     // A packet that was put together has up to 65,535 bytes.
     let whole = rules.overlay.endpoint.reassembly == nil ? 0 : 0xffff + TemplateStore.slotSize
@@ -75,13 +82,14 @@ public struct Datapath: ~Copyable {
       reassembler: try Self.reassembler(rules.overlay.endpoint, seed: seed),
       templates: try TemplateStore(rules.encapsulations, rules.templateBytes),
       sampleCounts: try SharedTable.make(count: rules.store.opView.count),
-      sharedCounts: try rules.makeSharedCounts(), owner: owner, cachedFlows: cachedFlows)
+      sharedCounts: try rules.makeSharedCounts(), owner: owner, cachedFlows: cachedFlows, answers: answers)
   }
 
   private init(
     _ rules: RuleBook, reader: consuming Reader, arena: consuming FrameArena,
     reassembler: consuming Reassembler?, templates: consuming TemplateStore,
-    sampleCounts: SharedTable<UInt64>, sharedCounts: SharedTable<UInt64>, owner: UInt8, cachedFlows: Int
+    sampleCounts: SharedTable<UInt64>, sharedCounts: SharedTable<UInt64>, owner: UInt8, cachedFlows: Int,
+    answers: (perSecond: UInt32, burst: UInt32)
   ) {
     let overlay = rules.overlay
     self.rules = rules
@@ -93,6 +101,8 @@ public struct Datapath: ~Copyable {
     templateCount = rules.encapsulations.count
     self.sampleCounts = sampleCounts
     self.sharedCounts = sharedCounts
+    paths = rules.paths
+    pathView = rules.paths.view
     self.owner = owner
     programs = rules.store.programView
     ops = rules.store.opView
@@ -106,7 +116,7 @@ public struct Datapath: ~Copyable {
     inPorts = FlatTable(repeating: Self.skip, count: FrameBurst.capacity)
     flows = FlatTable(repeating: 0, count: FrameBurst.capacity)
     cache = FlowCache(capacity: cachedFlows)
-    buckets = TenantBuckets(highest: ports.highestTenant)
+    buckets = TenantBuckets(highest: ports.highestTenant, rate: answers.perSecond, burst: answers.burst)
   }
 
   private static func reader(_ rules: RuleBook) throws(DatapathError) -> Reader {

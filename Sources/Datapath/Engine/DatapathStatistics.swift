@@ -11,6 +11,10 @@ public struct DatapathStatistics: Equatable, Sendable, BitwiseCopyable {
   public var answers: UInt64 = 0
   /// Answers that the tenant's rate forbade.
   public var answersSuppressed: UInt64 = 0
+  /// ICMP errors from the underlay to our endpoints.
+  public var underlayErrors: UInt64 = 0
+  /// Those that do not quote a packet of ours, or are wrong: nothing was believed.
+  public var foreignQuotes: UInt64 = 0
   /// Packets cut because they were too big after encapsulation.
   public var fragmented: UInt64 = 0
   /// Frames that owed segmentation and were cut here.

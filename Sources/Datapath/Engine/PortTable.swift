@@ -24,6 +24,8 @@ struct PortTable: ~Copyable {
   private let indices: FlatTable<UInt16>
   /// Index of the first port of kind host, or ``none``.
   let firstHost: Int
+  /// The largest MTU of an uplink; 0 without one.
+  let widestUplink: UInt16
   /// The highest tenant of a port.
   let highestTenant: UInt16
 
@@ -37,6 +39,7 @@ struct PortTable: ~Copyable {
     }
     self.indices = indices
     firstHost = ports.firstIndex { $0.kind == .host } ?? Self.none
+    widestUplink = ports.filter { $0.kind == .uplink }.map(\.mtu).max() ?? 0
     highestTenant = ports.map(\.tenant).max() ?? 0
   }
 

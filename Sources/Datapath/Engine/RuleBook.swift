@@ -41,15 +41,19 @@ public final class RuleBook {
   private var templateFence: UInt64 = 0
   // Two words a rule id: classifier index << 32 | program + 1 (0 for no rule), then the actions that the device does.
   let resume: SharedTable<UInt64>
+  /// What errors from the underlay told about paths.
+  public let paths: PathTable
   // The indirect counters of each queue: frames and bytes by place. They stay when a queue ends, as what it counted does.
   private var sharedCounts: [SharedTable<UInt64>] = []
   /// Is told each deleted rule's id and final counts, once no queue can hit it any more.
   public var onDeleted: ((UInt32, RuleCount) -> Void)?
 
-  /// A book for `overlay` with room for `limit` rules (1…2^24) and `queues` queues (1…64).
+  /// A book for `overlay` with room for `limit` rules (1…2^24) and `queues` queues (1…64). With `paths` it shares what is
+  /// known about paths with another book of the same overlay.
   ///
   /// - Throws: ``DatapathError`` for what in the overlay cannot be carried out, or when there is no memory.
-  public init(_ overlay: Overlay, limit: Int = 1 << 20, queues: Int = 1) throws(DatapathError) {
+  public init(_ overlay: Overlay, limit: Int = 1 << 20, queues: Int = 1, paths: PathTable? = nil) throws(DatapathError)
+  {
     guard Set(overlay.ports.map(\.id)).count == overlay.ports.count else { throw .badPorts }
     let limit = min(max(limit, 1), 1 << 24)
     self.overlay = overlay
@@ -65,6 +69,7 @@ public final class RuleBook {
     store = try ProgramStore(
       limit: limit,
       compiler: ProgramCompiler(overlay: overlay, templatePlaces: places, carriesEthernet: carriesEthernet))
+    if let paths { self.paths = paths } else { self.paths = try PathTable(count: encapsulations.count) }
     resume = try SharedTable.make(count: Int(Self.highestID + 1) * 2)
     do throws(ClassifierError) {
       classifier = try Classifier(limit: limit, readers: queues)

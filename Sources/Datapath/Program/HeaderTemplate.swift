@@ -41,15 +41,21 @@ struct HeaderTemplate: BitwiseCopyable {
   /// pseudo-header's addresses and protocol.
   var bodySum: UInt16 = 0
 
-  /// Bytes that the outer IP packet is longer than the frame that is carried.
-  @inline(__always) var overhead: Int { Int(length) &- Int(l3) }
+  /// The largest outer packet that the path to this end carries, as errors told (I3); all ones when none did.
+  var pathMTU: UInt16 = .max
+  /// How much less that is than the widest uplink's MTU.
+  var narrowed: UInt16 = 0
+
+  /// Bytes that the outer IP packet is longer than the frame that is carried, for a comparison with an uplink's MTU: on a
+  /// narrower path so many more.
+  @inline(__always) var overhead: Int { Int(length) &- Int(l3) &+ Int(narrowed) }
 }
 
 /// The templates of one queue, and the window on their bytes, which all queues share (``TemplateBytes``).
 struct TemplateStore: ~Copyable {
   /// A template has at most 400 bytes.
   static let slotSize = 448
-  let templates: FlatTable<HeaderTemplate>
+  private(set) var templates: FlatTable<HeaderTemplate>
   private let bytes: Bytes
   /// The first slot of the half that this burst sees.
   var first = 0
@@ -77,6 +83,12 @@ struct TemplateStore: ~Copyable {
       templates[slot] = template
     }
     return templates
+  }
+
+  /// Sets the path's MTU (I3) of the template at `place`.
+  mutating func setPath(_ place: Int, mtu: UInt16, widest: UInt16) {
+    templates[place].pathMTU = mtu
+    templates[place].narrowed = mtu < widest ? widest &- mtu : 0
   }
 
   /// The last `count` bytes of a template's slot.

@@ -77,6 +77,7 @@ struct Model: ~Copyable {
     if faults.lyingChecksum.strikes(&faults.chance) { works[0].checksums.lie() }
     works[0].describe(&up)
     guard !(isUplink && isTunnelFragment()) else { return pass(up, port, .drop(.outerFragment), emit) }
+    guard !(isUplink && isUnderlayError()) else { return pass(up, port, .underlayError, emit) }
 
     var hits = Hits()
     switch search(port: port, now: now, &hits) {
@@ -128,6 +129,19 @@ struct Model: ~Copyable {
   private func isTunnelFragment() -> Bool {
     let outer = works[0].parsed.outer
     guard outer.isFragment, outer.hasProto, outer.proto == 17 || outer.proto == 47 else { return false }
+    return settings.isEndpoint(works[0].bytes, outer)
+  }
+
+  /// I1: an ICMP error for one of our endpoints, which software has to hear.
+  private func isUnderlayError() -> Bool {
+    let outer = works[0].parsed.outer
+    switch outer.transport {
+    case .icmp:
+      let type = works[0].bytes[outer.l4]
+      guard type >= 3 && type <= 5 || type == 11 || type == 12 else { return false }
+    case .icmp6: guard works[0].bytes[outer.l4] < 128 else { return false }
+    case .none, .udp, .tcp, .gre, .esp: return false
+    }
     return settings.isEndpoint(works[0].bytes, outer)
   }
 

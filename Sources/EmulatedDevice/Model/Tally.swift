@@ -14,6 +14,7 @@ struct UpCause: Equatable {
   static let notFresh = UpCause(rawValue: 8)
   static let ability = UpCause(rawValue: 9)
   static let copies = UpCause(rawValue: 10)
+  static let underlayError = UpCause(rawValue: 11)
   /// The drop that software will name; nil for other causes.
   var drop: DropReason? { DropReason(rawValue: rawValue) }
   static func drop(_ reason: DropReason) -> UpCause { UpCause(rawValue: reason.rawValue) }
@@ -21,7 +22,7 @@ struct UpCause: Equatable {
 
 /// The device's counters of itself: 64-bit numbers in its memory.
 struct Tally {
-  static let bytes = 1024
+  static let bytes = 2048
   /// Fixed places; pass-ups by cause from 16 on, refusals by reason from 80 on.
   enum Slot: Int {
     case framesIn = 0, bytesIn, bypassed, delivered, dropped, copied, passedUp, framesSent, segments, refusedDebts,
@@ -33,12 +34,12 @@ struct Tally {
 
   subscript(slot: Slot) -> UInt64 { memory.load(slot.rawValue * 8) }
   subscript(cause: UpCause) -> UInt64 { memory.load((16 + Int(cause.rawValue & 63)) * 8) }
-  subscript(reason: RefusalReason) -> UInt64 { memory.load((80 + Int(reason.rawValue & 31)) * 8) }
+  subscript(reason: RefusalReason) -> UInt64 { memory.load((80 + Int(reason.rawValue & 63)) * 8) }
 
   func add(_ slot: Slot, _ count: UInt64 = 1) { memory.store(self[slot] &+ count, at: slot.rawValue * 8) }
   func add(_ cause: UpCause) {
     add(.passedUp)
     memory.store(self[cause] &+ 1, at: (16 + Int(cause.rawValue & 63)) * 8)
   }
-  func add(_ reason: RefusalReason) { memory.store(self[reason] &+ 1, at: (80 + Int(reason.rawValue & 31)) * 8) }
+  func add(_ reason: RefusalReason) { memory.store(self[reason] &+ 1, at: (80 + Int(reason.rawValue & 63)) * 8) }
 }
