@@ -119,7 +119,9 @@ extension FrameSynthesizer {
       case 2: change = .add(random.pick([1, 0xff, 4, 0xfc, 8, 0xf8]))
       default: change = .set(random.pick([0, 1, 0x7f, 0x80, 0xff, random.value()]))
       }
-      let at = random.oneIn(4) ? random.below(256) : random.below(8)
+      // What counts stands in front.
+      let front = header == .tunnel ? 2 : 8
+      let at = random.oneIn(3) ? random.below(256) : random.below(front)
       plan.lies.append(.init(header: header, at: at, change: change))
     }
     if plan.tunnel != nil, random.oneIn(6) { plan.cutsInner = random.below(60) }
