@@ -11,8 +11,8 @@ public struct EmissionBurst: ~Copyable {
   @usableFromInline var used = 0
   @usableFromInline var tokensUsed = 0
 
-  /// Room for `capacity` emissions and as many releases: a burst plus the number of buffers in the data path's arena is
-  /// always enough.
+  /// Room for `capacity` emissions and as many releases: a burst, its segments and the number of buffers in the data
+  /// path's arena are always enough.
   public init(capacity: Int = 1024) {
     emissions = FlatTable(repeating: Emission(frame: Frame(), port: 0), count: capacity)
     tokens = FlatTable(repeating: 0, count: capacity)
@@ -66,6 +66,12 @@ public struct EmissionBurst: ~Copyable {
   /// The token at `index` of the release list, 0..<``releaseCount``.
   @inlinable
   public func released(_ index: Int) -> UInt32 { tokens[index] }
+
+  /// Forgets all emissions but the first `count`; more than there are is the caller's bug and traps.
+  public mutating func keepFirst(_ count: Int) {
+    precondition(count >= 0 && count <= used)
+    used = count
+  }
 
   /// Forgets everything. The buffers are whose they were.
   public mutating func removeAll() {

@@ -8,9 +8,16 @@ public struct FrameBurst: ~Copyable {
 
   @usableFromInline var frames: FlatTable<Frame>
   @usableFromInline var used = 0
+  /// Segments of chained frames in one burst at most.
+  public static let segmentCapacity = 256
+  @usableFromInline var segments: FlatTable<Frame>
+  @usableFromInline var usedSegments = 0
 
   /// An empty burst.
-  public init() { frames = FlatTable(repeating: Frame(), count: Self.capacity) }
+  public init() {
+    frames = FlatTable(repeating: Frame(), count: Self.capacity)
+    segments = FlatTable(repeating: Frame(), count: Self.segmentCapacity)
+  }
 
   /// Frames in it, 0…``capacity``.
   @inlinable public var count: Int { used }
@@ -26,8 +33,32 @@ public struct FrameBurst: ~Copyable {
     return true
   }
 
-  /// Forgets all frames. Their buffers are whose they were.
-  public mutating func removeAll() { used = 0 }
+  /// Segments behind the frames' first ones, 0…``segmentCapacity``.
+  @inlinable public var segmentCount: Int { usedSegments }
+
+  /// Adds a segment that is not a frame's first one, and gives what ``Device/Frame/next`` of the segment before it has to
+  /// be; nil when there is no room. So the last segment of a frame is added first. Whoever takes the burst takes every
+  /// segment's buffer, whether a frame names it or not.
+  @inlinable
+  public mutating func appendSegment(_ segment: Frame) -> UInt32? {
+    guard usedSegments < Self.segmentCapacity else { return nil }
+    segments[usedSegments] = segment
+    usedSegments &+= 1
+    return UInt32(truncatingIfNeeded: usedSegments)
+  }
+
+  /// The segment at `index`, 0..<``segmentCount``.
+  @inlinable
+  public func segment(_ index: Int) -> Frame { segments[index] }
+
+  /// Forgets the segments: their buffers went another way.
+  public mutating func removeSegments() { usedSegments = 0 }
+
+  /// Forgets all frames and segments. Their buffers are whose they were.
+  public mutating func removeAll() {
+    used = 0
+    usedSegments = 0
+  }
 
   /// Forgets all frames but the first `count`; more than there are is the caller's bug and traps.
   public mutating func keepFirst(_ count: Int) {

@@ -20,15 +20,21 @@ public struct Port: Equatable, Sendable, BitwiseCopyable {
   public var mac: UInt64
   /// What happens on a miss.
   public var miss: Miss
+  /// Segments on their way to it are merged (GRO) where it carries the segmentation that they then owe.
+  public var coalesces: Bool
 
   /// A port.
-  public init(id: UInt16, kind: Kind, mtu: UInt16 = 1500, tenant: UInt16 = 0, mac: UInt64 = 0, miss: Miss = .drop) {
+  public init(
+    id: UInt16, kind: Kind, mtu: UInt16 = 1500, tenant: UInt16 = 0, mac: UInt64 = 0, miss: Miss = .drop,
+    coalesces: Bool = false
+  ) {
     self.id = id
     self.kind = kind
     self.mtu = mtu
     self.tenant = tenant
     self.mac = mac
     self.miss = miss
+    self.coalesces = coalesces
   }
 }
 

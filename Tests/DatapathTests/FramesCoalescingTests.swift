@@ -12,10 +12,10 @@ struct FramesCoalescingTests {
     for bytes in frames {
       let frame = try frameOf(bytes, &arena)
       let answer = coalescer.offer(frame, arena: &arena, owner: 4)
-      if let flushed = answer.flushed { out.append(flushed) }
+      if let flushed = answer.flushed { out.append(flushed.frame) }
       if answer.absorbed { arena.giveBack(frame) } else { out.append(frame) }
     }
-    while let flushed = coalescer.flush() { out.append(flushed) }
+    while let flushed = coalescer.flush() { out.append(flushed.frame) }
     return out
   }
 
@@ -285,7 +285,7 @@ struct FramesCoalescingTests {
     #expect(!pushed.absorbed && pushed.flushed == nil)
     packet.flags = 0x10
     let other = coalescer.offer(try frameOf(packet.make().bytes, &arena), arena: &arena, owner: 0)
-    #expect(other.absorbed && other.flushed?.bytes.array() == first)
+    #expect(other.absorbed && other.flushed?.frame.bytes.array() == first)
   }
 
   @Test("A flow's held frame leaves before anything else of the flow, and PSH or FIN sends it at once")
@@ -302,14 +302,14 @@ struct FramesCoalescingTests {
     reset.flags = 0x14
     let answer = coalescer.offer(try frameOf(reset.make().bytes, &arena), arena: &arena, owner: 0)
     #expect(!answer.absorbed)
-    #expect(answer.flushed?.bytes.array() == segments[0].make().bytes)
+    #expect(answer.flushed?.frame.bytes.array() == segments[0].make().bytes)
     #expect(coalescer.held == 0)
     _ = coalescer.offer(first, arena: &arena, owner: 0)
     var last = segments[1]
     last.flags |= 0x08
     let closing = coalescer.offer(try frameOf(last.make().bytes, &arena), arena: &arena, owner: 0)
     #expect(closing.absorbed)
-    #expect(closing.flushed?.owed.contains(.tcpSegmentation) == true)
+    #expect(closing.flushed?.frame.owed.contains(.tcpSegmentation) == true)
     #expect(coalescer.held == 0)
     let alone = coalescer.offer(try frameOf(last.make().bytes, &arena), arena: &arena, owner: 0)
     #expect(!alone.absorbed && alone.flushed == nil)

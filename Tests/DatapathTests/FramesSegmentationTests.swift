@@ -189,17 +189,23 @@ struct FramesSegmentationTests {
     head.setLength(100)
     var middle = try frameOf(Array(bytes[100..<101]), &arena)
     let tail = try frameOf(Array(bytes[101...]), &arena)
+    func join(_ arena: inout FrameArena) throws(DropReason) -> Frame {
+      var burst = FrameBurst()
+      _ = burst.appendSegment(tail)
+      _ = burst.appendSegment(middle)
+      return try arena.linearise(head, burst: burst, owner: 3)
+    }
     head.next = 2
     middle.next = 1
-    let joined = try arena.linearise(head, records: [tail, middle].span, owner: 3)
+    let joined = try join(&arena)
     #expect(joined.bytes.array() == bytes)
     #expect(try Self.cut(joined, &arena) == packet.segments(size: 99).map { $0.make().bytes })
     middle.next = 2
-    #expect(throws: DropReason.malformedDebt) { try arena.linearise(head, records: [tail, middle].span, owner: 3) }
+    #expect(throws: DropReason.malformedDebt) { try join(&arena) }
     middle.setLength(0)
-    #expect(throws: DropReason.malformedDebt) { try arena.linearise(head, records: [tail, middle].span, owner: 3) }
+    #expect(throws: DropReason.malformedDebt) { try join(&arena) }
     middle.next = 9
-    #expect(throws: DropReason.malformedDebt) { try arena.linearise(head, records: [tail, middle].span, owner: 3) }
+    #expect(throws: DropReason.malformedDebt) { try join(&arena) }
   }
 }
 

@@ -70,11 +70,11 @@ let framesProperties = [
         while let segment = try segmenter.next(&small, owner: 0) {
           let answer = coalescer.offer(segment, arena: &large, owner: 0)
           if !answer.absorbed { passed += 1 }
-          if answer.flushed != nil { merged = answer.flushed }
+          if let flushed = answer.flushed { merged = flushed.frame }
           small.giveBack(segment)
           pieces += 1
         }
-        if let rest = coalescer.flush() { merged = rest }
+        if let rest = coalescer.flush() { merged = rest.frame }
       }
       guard counts == HotPathCounts() else { throw Counterexample("step \(step): \(counts)") }
       guard passed == 0, let merged, merged.bytes.array() == whole.bytes.array(), merged.owed == whole.owed else {

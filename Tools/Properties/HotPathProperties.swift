@@ -26,6 +26,12 @@ private func quiet(seed: UInt64, frames: Int, isJudged: Bool) throws {
   let rules = try RuleBook(configuration.overlay, limit: configuration.rules.count + 64)
   try rules.apply(configuration.rules.map { .add($0.id, $0.rule) }, now: 0)
   var path = try Datapath(rules, buffers: 2048, bufferSize: 9728)
+  // Every other configuration has ports that take merged frames.
+  if seed % 2 == 0 {
+    for port in configuration.ports {
+      path.setCarried([.checksum, .tcpSegmentation, .udpSegmentation], port: port.port.id)
+    }
+  }
   let room = FrameArena.defaultHeadroom
   let arena = try FrameArena(capacity: FrameBurst.capacity, bufferSize: 1 << 17)
   var mix = TrafficGenerator.Mix()
@@ -45,6 +51,13 @@ private func quiet(seed: UInt64, frames: Int, isJudged: Bool) throws {
       buffer.copy(made.bytes, at: room)
       var frame = Frame(buffer: buffer, headroom: room, length: made.bytes.count, token: slot)
       frame.inPort = made.port
+      if slot % 8 == 7, made.bytes.count > 40 {
+        // In two segments.
+        let half = made.bytes.count / 2
+        frame.setLength(half)
+        let rest = Frame(buffer: buffer, headroom: room + half, length: made.bytes.count - half, token: slot)
+        frame.next = burst.appendSegment(rest) ?? 0
+      }
       _ = burst.append(frame)
     }
     sent += FrameBurst.capacity

@@ -25,6 +25,10 @@ extension Configuration {
         tenants[text] = port.tenant
       }
       if let miss = map.optional("miss") { port.miss = try miss.choice([("drop", .drop), ("host", .host)]) }
+      if let coalesce = map.optional("coalesce") {
+        port.coalesces = try coalesce.choice([("off", false), ("on", true)])
+        guard kind != .uplink else { throw coalesce.error("frames to an uplink are not merged") }
+      }
       try map.finish()
       guard !name.isEmpty, !name.contains(where: { $0 == "=" || $0.isWhitespace }) else {
         throw nameValue.error("a port's name has no spaces and no '='")

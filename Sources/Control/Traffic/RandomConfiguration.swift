@@ -38,7 +38,8 @@ public struct RandomConfiguration {
     for (index, id) in tenants.enumerated() {
       let port = Port(
         id: id, kind: .tenant, mtu: random.pick([1450, 1500, 9000]), tenant: UInt16(index % 2 + 1),
-        mac: 0x02_00_00_00_20_00 | UInt64(index), miss: random.oneIn(4) ? .host : .drop)
+        mac: 0x02_00_00_00_20_00 | UInt64(index), miss: random.oneIn(4) ? .host : .drop,
+        coalesces: random.oneIn(4))
       ports.append(.init(name: "vm\(id)", port: port))
     }
     if !random.oneIn(3) { ports.append(.init(name: "host", port: Port(id: 99, kind: .host, mtu: 9000))) }

@@ -9,6 +9,7 @@ extension Datapath {
   /// P1, P9, M7, V2 and V3 for one frame, then its rules.
   @inline(never)
   mutating func enter(_ frame: inout Frame, out: inout EmissionBurst) {
+    guard frame.next == 0 else { return dropChain(&frame, &out) }
     let port = ports.index(of: frame.inPort)
     guard port != PortTable.none else { return drop(&frame, .noSuchPort, &out) }
     let isUplink = ports.entries[port].kind == .uplink

@@ -13,7 +13,9 @@ extension Datapath {
   public mutating func process(_ burst: inout FrameBurst, now: UInt64, out: inout EmissionBurst) {
     self.now = now
     let count = burst.count
+    let first = out.count
     followPaths()
+    if burst.segmentCount > 0 { straighten(&burst, &out) }
     reader.enter(now: now)
     seeTemplates()
     let isCached = cache.begin(reader)
@@ -21,6 +23,7 @@ extension Datapath {
     let rest = done < count ? carryOut(&burst, from: done, learns: isCached, &out) : 0
     if isCached { note(count, rest) }
     reader.leave()
+    if ports.coalesces { coalesce(&out, from: first) }
   }
 
   /// The frames from `first` on, in stages. Gives the slots of those that the cache did not know.

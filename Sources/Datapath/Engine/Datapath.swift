@@ -35,6 +35,7 @@ public struct Datapath: ~Copyable {
   /// The top byte of the tokens of frames that were made here.
   public let owner: UInt8
   var buckets: TenantBuckets
+  var coalescer: Coalescer
   /// Nil when outer fragments are dropped.
   var reassembler: Reassembler?
   let sampleCounts: SharedTable<UInt64>
@@ -116,6 +117,9 @@ public struct Datapath: ~Copyable {
     inPorts = FlatTable(repeating: Self.skip, count: FrameBurst.capacity)
     flows = FlatTable(repeating: 0, count: FrameBurst.capacity)
     cache = FlowCache(capacity: cachedFlows)
+    // A burst's frames are merged with each other alone, so more flows than frames are never held.
+    let flows = overlay.ports.contains(where: \.coalesces) ? FrameBurst.capacity : 1
+    coalescer = Coalescer(flows: flows, ports: tunnelPorts, intoTunnels: false)
     buckets = TenantBuckets(highest: ports.highestTenant, rate: answers.perSecond, burst: answers.burst)
   }
 

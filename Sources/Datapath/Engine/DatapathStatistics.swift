@@ -19,6 +19,12 @@ public struct DatapathStatistics: Equatable, Sendable, BitwiseCopyable {
   public var fragmented: UInt64 = 0
   /// Frames that owed segmentation and were cut here.
   public var segmented: UInt64 = 0
+  /// Frames that were appended to another on their way to a port that wants it, and frames made so.
+  public var coalesced: UInt64 = 0
+  /// See ``coalesced``.
+  public var merged: UInt64 = 0
+  /// Frames of several segments that were made one.
+  public var linearised: UInt64 = 0
   /// Frames that went on where a device had stopped.
   public var resumed: UInt64 = 0
   /// Frames whose flow the cache knew.

@@ -9,6 +9,8 @@ struct PortEntry: BitwiseCopyable {
   var miss: Port.Miss = .drop
   /// Debts that the port pays itself.
   var carries: Owed = []
+  /// Frames to it are merged: asked for, and it carries TCP segmentation.
+  var coalesces = false
   var tenant: UInt16 = 0
   /// Index of the port that a miss goes to; ``PortTable/none`` for the first host port.
   var missPort = PortTable.none
@@ -26,6 +28,9 @@ struct PortTable: ~Copyable {
   let firstHost: Int
   /// The largest MTU of an uplink; 0 without one.
   let widestUplink: UInt16
+  /// Ports to which frames are to be merged, and whether there is one that can take that.
+  private let wantsCoalescing: Set<Int>
+  private(set) var coalesces = false
   /// The highest tenant of a port.
   let highestTenant: UInt16
 
@@ -40,6 +45,7 @@ struct PortTable: ~Copyable {
     self.indices = indices
     firstHost = ports.firstIndex { $0.kind == .host } ?? Self.none
     widestUplink = ports.filter { $0.kind == .uplink }.map(\.mtu).max() ?? 0
+    wantsCoalescing = Set(ports.indices.filter { ports[$0].coalesces })
     highestTenant = ports.map(\.tenant).max() ?? 0
   }
 
@@ -53,5 +59,9 @@ struct PortTable: ~Copyable {
   mutating func setMissPort(_ other: Int, at index: Int) { entries[index].missPort = other }
 
   /// Says which debts a port pays itself.
-  mutating func setCarried(_ debts: Owed, at index: Int) { entries[index].carries = debts }
+  mutating func setCarried(_ debts: Owed, at index: Int) {
+    entries[index].carries = debts
+    entries[index].coalesces = wantsCoalescing.contains(index) && debts.isSuperset(of: [.checksum, .tcpSegmentation])
+    coalesces = wantsCoalescing.contains { entries[$0].coalesces }
+  }
 }

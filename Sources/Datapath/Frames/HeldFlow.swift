@@ -9,6 +9,8 @@ struct HeldFlow: BitwiseCopyable {
   private var frame = Frame()
   private var first = CoalescingCandidate()
   private var count = 0
+  /// The port that the frame goes to.
+  private(set) var port: UInt16 = 0
   private var outerID = Identification.unknown
   private var innerID = Identification.unknown
   /// Nothing may follow any more.
@@ -17,16 +19,17 @@ struct HeldFlow: BitwiseCopyable {
   /// Nothing held.
   init() {}
 
-  /// Holds `frame`, the first of its flow.
-  init(_ frame: Frame, _ first: CoalescingCandidate) {
+  /// Holds `frame`, the first of its flow to `port`.
+  init(_ frame: Frame, _ first: CoalescingCandidate, port: UInt16) {
     self.frame = frame
+    self.port = port
     self.first = first
     count = 1
   }
 
-  /// Whether `other` is of this flow, and came the same way.
-  func isFlow(of other: Frame, _ new: CoalescingCandidate) -> Bool {
-    guard frame.inPort == other.inPort, frame.tenant == other.tenant,
+  /// Whether `other` is of this flow, came the same way and goes to the same port.
+  func isFlow(of other: Frame, _ new: CoalescingCandidate, port: UInt16) -> Bool {
+    guard self.port == port, frame.inPort == other.inPort, frame.tenant == other.tenant,
       frame.tunnelKey == other.tunnelKey, frame.rule == other.rule, frame.group == other.group,
       frame.queue == other.queue, frame.steps == other.steps
     else { return false }

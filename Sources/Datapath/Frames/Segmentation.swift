@@ -6,7 +6,7 @@ public import Memory
 ///
 /// Segments are made one at a time, so that the caller may send one before it asks for the next. The source frame must
 /// keep its buffer until the last one was made. A frame of several chained segments is made one by
-/// ``Memory/FrameArena/linearise(_:records:owner:)`` first.
+/// ``Memory/FrameArena/linearise(_:burst:owner:)`` first.
 ///
 /// The inverse of ``Coalescer``.
 public struct Segmenter: BitwiseCopyable, Sendable {

@@ -85,9 +85,9 @@ private final class FramesBench {
 
   func merge() {
     for segment in segments {
-      if let flushed = coalescer.offer(segment, arena: &large, owner: 0).flushed { large.giveBack(flushed) }
+      if let flushed = coalescer.offer(segment, arena: &large, owner: 0).flushed { large.giveBack(flushed.frame) }
     }
-    while let flushed = coalescer.flush() { large.giveBack(flushed) }
+    while let flushed = coalescer.flush() { large.giveBack(flushed.frame) }
   }
 
   func pay(keeping: Owed) {
