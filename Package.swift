@@ -15,7 +15,8 @@ let house: [SwiftSetting] = [
 let package = Package(
   name: "dpu",
   products: [
-    .executable(name: "dpuctl", targets: ["dpuctl"])
+    .executable(name: "dpuctl", targets: ["dpuctl"]),
+    .executable(name: "dpud", targets: ["dpud"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -24,6 +25,7 @@ let package = Package(
   targets: [
     .target(name: "CShim", exclude: ["README.md"]),
     .target(name: "CNet"),
+    .target(name: "CSocket"),
     .systemLibrary(name: "CPcap", pkgConfig: "libpcap", providers: [.apt(["libpcap-dev"])]),
     .target(name: "Wire", dependencies: ["CShim"], exclude: ["README.md"], swiftSettings: house),
     .target(name: "Memory", dependencies: ["CShim"], exclude: ["README.md"], swiftSettings: house),
@@ -54,15 +56,24 @@ let package = Package(
     .target(
       name: "Control",
       dependencies: [
-        "Datapath", "Offload", "Classifier", "EmulatedDevice", "Ports", "Device", "Rules", "Memory", "Wire",
-        .product(name: "Yams", package: "Yams"),
-      ], exclude: ["README.md", "Configuration/Configuration.md"], swiftSettings: house),
+        "CShim", "CSocket", "HostInventory", "Runtime", "Datapath", "Offload", "Classifier", "EmulatedDevice", "Ports",
+        "Device", "Rules",
+        "Memory", "Wire", .product(name: "Yams", package: "Yams"),
+      ],
+      exclude: [
+        "README.md", "Configuration/Configuration.md", "Socket/README.md", "Journal/README.md", "Daemon/README.md",
+      ],
+      swiftSettings: house),
     .executableTarget(
       name: "dpuctl",
       dependencies: [
         "Control", "Offload", "Datapath", "EmulatedDevice", "Ports", "Device", "Rules", "Memory", "Wire",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], exclude: ["README.md"], swiftSettings: house),
+    .executableTarget(
+      name: "dpud",
+      dependencies: ["Control", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+      exclude: ["README.md", "dpud.service"], swiftSettings: house),
     // Takes the place of malloc and of reference counting: only for programs that test.
     .target(name: "CCounting", path: "Tools/Counting"),
     .executableTarget(

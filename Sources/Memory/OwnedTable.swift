@@ -31,6 +31,15 @@ public struct OwnedTable<Element: ~Copyable>: ~Copyable {
     return count - 1
   }
 
+  /// Takes an element out; the last one takes its place. An index outside of 0..<count is the caller's bug and traps.
+  public mutating func remove(at index: Int) -> Element {
+    precondition(index >= 0 && index < count, "index outside of an owned table")
+    count -= 1
+    let element = unsafe (base + index).move()
+    if index < count { unsafe (base + index).moveInitialize(from: base + count, count: 1) }
+    return element
+  }
+
   /// The element at `index`; an index outside of 0..<count is the caller's bug and traps.
   @inlinable
   public subscript(index: Int) -> Element {

@@ -1,25 +1,5 @@
 import Device
-public import Ports
-import Synchronization
-
-/// Ends a poll loop, or wakes it, from any thread.
-public final class PollControl: Sendable {
-  /// Wakes the loop.
-  public let waker: Waker
-  private let stopping = Atomic<Bool>(false)
-
-  /// - Throws: ``Ports/PortError`` when the system gives no descriptor.
-  public init() throws(PortError) { waker = try Waker() }
-
-  /// Ends the loop behind the pass at hand.
-  public func stop() {
-    stopping.store(true, ordering: .releasing)
-    waker.wake()
-  }
-
-  /// Whether ``stop()`` was called.
-  public var isStopping: Bool { stopping.load(ordering: .acquiring) }
-}
+import Ports
 
 /// How a poll thread waits.
 public struct PollPolicy: Equatable, Sendable {
@@ -36,7 +16,7 @@ public struct PollPolicy: Equatable, Sendable {
 }
 
 extension PollLoop {
-  /// Polls until `control` stops it. `housekeeping` is called at every look, on this thread, between passes.
+  /// Polls until `control` stops it, and then until no frame waits. `housekeeping` is called at every look, on this thread, between passes.
   public mutating func run(
     _ control: PollControl, policy: PollPolicy = PollPolicy(),
     housekeeping: (inout PollLoop, UInt64) -> Void = { _, _ in }
@@ -45,8 +25,15 @@ extension PollLoop {
     var now = MonotonicClock.now
     var idleSince = now
     var nextLook = now
-    while !control.isStopping {
+    while true {
+      // One load a pass: a stop, or something to be done here.
+      if control.isCalled {
+        if control.isStopping { break }
+        carryOut(control)
+        now = MonotonicClock.now
+      }
       if now >= nextLook {
+        control.beat(now)
         look(now: now)
         housekeeping(&self, now)
         nextLook = now &+ policy.lookInterval
@@ -73,7 +60,20 @@ extension PollLoop {
       // One pass is enough to see whether a wake was for frames.
       idleSince = now &- spin
     }
+    drain(now)
+    carryOut(control)
+  }
+
+  /// Carries out what waits at the ports, for a fifth of a second at most: ports may get frames for ever.
+  private mutating func drain(_ start: UInt64) {
+    var now = start
+    while now &- start < 200_000_000, pass(now: now) > 0 { now = MonotonicClock.now }
     flush(now)
+  }
+
+  /// Does what others asked for.
+  private mutating func carryOut(_ control: PollControl) {
+    while let call = control.nextCall() { call(&self) }
   }
 
   /// How long the thread sleeps when a port can only be asked: 100 µs.

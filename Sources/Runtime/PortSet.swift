@@ -73,6 +73,36 @@ public struct PortSet: ~Copyable {
     return count - 1
   }
 
+  /// Takes a port out and ends it; the last one takes its index.
+  mutating func remove(_ index: Int) {
+    let place = places[index]
+    byID[Int(place.id)] = 0
+    byOwner[Int(place.owner)] = 0
+    let last: Int
+    switch place.kind {
+    case .tap:
+      _ = taps.remove(at: place.index)
+      last = taps.count
+    case .packet:
+      _ = packets.remove(at: place.index)
+      last = packets.count
+    case .capture:
+      _ = captures.remove(at: place.index)
+      last = captures.count
+    case .virtqueue:
+      _ = virtqueues.remove(at: place.index)
+      last = virtqueues.count
+    }
+    for other in 0..<count where places[other].kind == place.kind && places[other].index == last {
+      places[other].index = place.index
+    }
+    count -= 1
+    guard index < count else { return }
+    places[index] = places[count]
+    byID[Int(places[index].id)] = UInt8(index + 1)
+    byOwner[Int(places[index].owner)] = UInt8(index + 1)
+  }
+
   /// The index of the port with this number in rules; -1 for none.
   @inline(__always)
   public func index(of id: UInt16) -> Int { Int(byID[Int(id)]) &- 1 }
@@ -80,6 +110,12 @@ public struct PortSet: ~Copyable {
   /// The number in rules of the port at `index`.
   @inline(__always)
   public func id(_ index: Int) -> UInt16 { places[index].id }
+
+  /// Whether no port has this owner byte.
+  public func hasNoOwner(_ owner: UInt8) -> Bool { byOwner[Int(owner)] == 0 }
+
+  /// The top byte of the tokens of the port at `index`.
+  func owner(_ index: Int) -> UInt8 { places[index].owner }
 
   /// See ``Device/BurstPort/receive(_:now:)``.
   public mutating func receive(_ index: Int, _ burst: inout FrameBurst, now: UInt64) {

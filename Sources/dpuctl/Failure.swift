@@ -22,8 +22,27 @@ struct Failure: Error, Encodable {
   init(_ error: any Error) {
     switch error {
     case let failure as Failure: self = failure
+    case let problem as ControlClient.Problem: self = Self.of(problem)
     case let error as YAMLError: self.init(code: "config.invalid", message: "\(error)", exitCode: 78)
     default: self.init(code: "failed", message: "\(error)")
+    }
+  }
+
+  private static func of(_ problem: ControlClient.Problem) -> Failure {
+    switch problem {
+    case .unreachable(let why):
+      Failure(
+        code: "daemon.unreachable", message: why, hint: "is dpud running? -t SOCKET says where it listens", exitCode: 69
+      )
+    case .permission(let why): Failure(code: "permission.denied", message: why, exitCode: 77)
+    case .timeout:
+      Failure(code: "timeout", message: "no answer in time", hint: "--timeout waits longer", exitCode: 75)
+    case .protocolError(let why): Failure(code: "protocol", message: why)
+    case .refused(let failure):
+      Failure(
+        code: failure.code, message: failure.message, hint: failure.hint,
+        exitCode: failure.code == "config.invalid"
+          ? 78 : failure.code == "timeout" || failure.code.hasPrefix("busy.") ? 75 : 1)
     }
   }
 

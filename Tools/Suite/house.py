@@ -2,7 +2,7 @@
 
 # A floor imports only floors below it. Fractions are the half floors 1a and 1b.
 FLOORS = {
-    "CShim": 0, "CPcap": 0, "CNet": 0,
+    "CShim": 0, "CPcap": 0, "CNet": 0, "CSocket": 0,
     "Wire": 1, "Memory": 1,
     "Virtqueue": 1.1, "VhostUser": 1.2,
     "Rules": 2, "IPsec": 2,
@@ -25,6 +25,7 @@ FORBIDDEN = {
 DOORS = {
     "CPcap": {"Ports"},
     "CNet": {"Ports", "HostInventory"},
+    "CSocket": {"Control"},
     "CBench": {"benchmarks"},
     "CCounting": {"properties"},
 }
@@ -35,12 +36,13 @@ SYSTEM = {
     "Virtqueue": {"Glibc", "Musl", "Synchronization"},
     "VhostUser": {"Synchronization"},
     "Classifier": {"Glibc", "Musl", "Synchronization"},
+    "Datapath": {"Synchronization"},
     "Ports": {"Glibc", "Musl"},
     "HostInventory": {"Glibc", "Musl"},
     "Runtime": {"Synchronization"},
-    "Control": {"Foundation", "FoundationEssentials", "Glibc", "Musl", "Yams"},
+    "Control": {"Dispatch", "Foundation", "FoundationEssentials", "Glibc", "Musl", "Synchronization", "Yams"},
     "dpuctl": {"Foundation", "FoundationEssentials", "Glibc", "Musl", "ArgumentParser"},
-    "dpud": {"Foundation", "FoundationEssentials", "Glibc", "Musl", "ArgumentParser"},
+    "dpud": {"Dispatch", "Foundation", "FoundationEssentials", "Glibc", "Musl", "ArgumentParser"},
     "live": {"Dispatch", "Foundation", "Glibc", "Musl"},
     "ringpeer": {"Glibc", "Musl"},
     "properties": {"Dispatch", "Foundation", "Glibc", "Musl", "Synchronization"},

@@ -67,7 +67,7 @@ def unit_tests(context):
 def release_build(context):
     return all(
         context.run(["swift", "build", "-c", "release", "--product", product], keep=[])
-        for product in ["dpuctl", "properties", "benchmarks", "live", "ringpeer"])
+        for product in ["dpuctl", "dpud", "properties", "benchmarks", "live", "ringpeer"])
 
 
 def properties(context):
@@ -128,6 +128,14 @@ def ring_peers(context):
     return context.run([context.path("Tools", "peers"), "--built"])
 
 
+def daemon(context):
+    """dpud with real devices: root's too."""
+    if os.geteuid() != 0:
+        print("  not root: not run")
+        return True
+    return context.run([context.path("Tools", "daemon"), "--built", "--seed", str(context.fresh)])
+
+
 def fuzz(context):
     return context.run([context.path("Tools", "fuzz"), "wire", "10"], keep=[])
 
@@ -156,5 +164,6 @@ ALL = [
     Stage("fuzz", "libFuzzer over the parsers, from the kept corpus, for ten seconds", fuzz),
     Stage("demo", "the demo's outputs are the software path's", demo),
     Stage("live", "ping, TCP and HTTP through tunnels between namespaces, each kernel verifying every checksum", live),
+    Stage("daemon", "dpud killed, reloaded, drained and filled with a million rules between namespaces", daemon),
     Stage("bench", "every benchmark runs", benchmarks),
 ]

@@ -10,6 +10,10 @@ public struct Configuration: Sendable {
     public var name: String
     /// What device and software know of it.
     public var port: Port
+    /// What stands behind it in a daemon.
+    public var attachment: PortAttachment?
+    /// Where an uplink's next hops come from; nil: encapsulations say them.
+    public var nextHops: NextHops?
   }
 
   /// Where it was read.
@@ -24,6 +28,8 @@ public struct Configuration: Sendable {
   public var wants: [String]
   /// ICMP answers a tenant may cause each second, and at once.
   public var answers: AnswerRate
+  /// What a daemon needs beside.
+  public var live = LiveSettings()
 
   /// A tenant's ration of ICMP answers.
   public struct AnswerRate: Equatable, Sendable {

@@ -31,6 +31,13 @@ extension Configuration {
     if let list = map.optional("wants") { for entry in try list.list() { wants.append(try entry.string()) } }
     var configuration = Configuration(
       file: file, ports: ports, overlay: overlay, rules: [], wants: wants, answers: answers)
+    var live = LiveSettings()
+    if let value = map.optional("runtime") { try readRuntime(value, &live) }
+    if let value = map.optional("device") { try readDevice(value, &live) }
+    if let value = map.optional("control") { try readControl(value, &live) }
+    if let value = map.optional("journal") { try readJournal(value, &live) }
+    if let value = map.optional("metrics") { try readMetrics(value, &live) }
+    configuration.live = live
     let inline = map.optional("rules")
     let path = map.optional("rules_file")
     try map.finish()

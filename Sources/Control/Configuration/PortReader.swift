@@ -29,6 +29,12 @@ extension Configuration {
         port.coalesces = try coalesce.choice([("off", false), ("on", true)])
         guard kind != .uplink else { throw coalesce.error("frames to an uplink are not merged") }
       }
+      let attachment = try map.optional("attach").map(readAttachment)
+      var nextHops: NextHops?
+      if let value = map.optional("next_hops") {
+        guard kind == .uplink else { throw value.error("only an uplink has next hops") }
+        nextHops = try readNextHops(value)
+      }
       try map.finish()
       guard !name.isEmpty, !name.contains(where: { $0 == "=" || $0.isWhitespace }) else {
         throw nameValue.error("a port's name has no spaces and no '='")
@@ -37,7 +43,7 @@ extension Configuration {
         throw nameValue.error("the name '\(name)' stands twice")
       }
       guard !ports.contains(where: { $0.port.id == id }) else { throw entry.error("the id \(id) stands twice") }
-      ports.append(NamedPort(name: name, port: port))
+      ports.append(NamedPort(name: name, port: port, attachment: attachment, nextHops: nextHops))
     }
     guard !ports.isEmpty else { throw value.error("at least one port is needed") }
     return ports

@@ -2,6 +2,7 @@ public import Classifier
 public import Device
 import Memory
 public import Rules
+import Synchronization
 
 /// A change of the rules.
 public enum RuleChange: Sendable {
@@ -39,6 +40,8 @@ public final class RuleBook {
   let templateBytes: TemplateBytes
   // Queues that entered before this version may look at the templates' other half.
   private var templateFence: UInt64 = 0
+  // Held by whoever changes the tables: the owner waits for it, a poll thread that rewrites addresses never does.
+  private let isChanging = Atomic<Bool>(false)
   // Two words a rule id: classifier index << 32 | program + 1 (0 for no rule), then the actions that the device does.
   let resume: SharedTable<UInt64>
   /// What errors from the underlay told about paths.
@@ -90,6 +93,8 @@ public final class RuleBook {
   /// - Throws: ``DatapathError/rules(_:)`` with what the classifier refuses, ``DatapathError/programsFull``,
   ///   ``DatapathError/badID(_:)``.
   public func apply(_ changes: [RuleChange], now: UInt64) throws(DatapathError) {
+    enter()
+    defer { leave() }
     var programs: [UInt32] = []
     programs.reserveCapacity(changes.count)
     do throws(DatapathError) {
@@ -111,6 +116,11 @@ public final class RuleBook {
     }
     for (program, change) in zip(programs, changes) { publish(change, program) }
   }
+
+  /// Waits until nobody rewrites addresses, which takes microseconds, and keeps others from it until ``leave()``.
+  func enter() { while isChanging.exchange(true, ordering: .acquiring) {} }
+  /// See ``enter()``.
+  func leave() { isChanging.store(false, ordering: .releasing) }
 
   private func commit(_ changes: [RuleChange], _ programs: [UInt32], now: UInt64) throws(DatapathError) {
     do throws(ClassifierError) {
@@ -179,7 +189,11 @@ public final class RuleBook {
   }
 
   /// Rules with an `age` action that were idle for their timeout, each told once an idle time.
-  public func aged(now: UInt64) -> [UInt32] { classifier.aged(now: now) }
+  public func aged(now: UInt64) -> [UInt32] {
+    enter()
+    defer { leave() }
+    return classifier.aged(now: now)
+  }
 
   /// The Ethernet addresses in front of every encapsulation, as they are now.
   public var outerAddresses: [OuterAddresses] { templateBytes.addresses }
@@ -187,9 +201,13 @@ public final class RuleBook {
   /// Changes the Ethernet addresses in front of encapsulations, all at once: a burst sees those of before or these.
   /// Addresses of encapsulations that are not there are let alone.
   ///
-  /// Returns false, and nothing has happened, while a queue still carries out a burst that it began before the change
+  /// The one change that another thread than the book's owner may make, always the same one. It never waits.
+  ///
+  /// Returns false, and nothing has happened, while the owner changes rules, or while a queue still carries out a burst that it began before the change
   /// before; the call is then repeated.
   public func setOuterAddresses(_ changes: [OuterAddresses]) -> Bool {
+    guard !isChanging.exchange(true, ordering: .acquiring) else { return false }
+    defer { leave() }
     guard classifier.haveReadersLeft(before: templateFence) else { return false }
     templateBytes.show(changes)
     templateFence = classifier.advance()
@@ -197,5 +215,9 @@ public final class RuleBook {
   }
 
   /// Frees what no queue can see any more; every change does so too.
-  public func reclaim() { classifier.reclaim() }
+  public func reclaim() {
+    enter()
+    defer { leave() }
+    classifier.reclaim()
+  }
 }

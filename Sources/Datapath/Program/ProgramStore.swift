@@ -69,6 +69,9 @@ final class ProgramStore {
     return index
   }
 
+  /// More uses of a program that is in use.
+  func use(again index: UInt32, times: Int) { entries[index]?.uses += times }
+
   /// One use less of a program that no queue can hold for this use any more.
   func drop(_ index: UInt32) {
     guard var entry = entries[index] else { return }

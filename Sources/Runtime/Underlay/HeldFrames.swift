@@ -33,6 +33,28 @@ struct HeldFrames: ~Copyable {
     return true
   }
 
+  /// Forgets all frames.
+  mutating func removeAll() { count = 0 }
+
+  /// Port `to` goes, and port `from` takes its index. Returns the frames that go with it: those to it, and those in buffers of
+  /// `owner`, which is the one that goes.
+  mutating func move(_ from: Int, to: Int, owner: UInt8) -> [Frame] {
+    var gone: [Frame] = []
+    var kept = 0
+    for index in 0..<count {
+      var one = held[index]
+      if one.port == to || UInt8(truncatingIfNeeded: one.frame.token >> 24) == owner {
+        gone.append(one.frame)
+        continue
+      }
+      if one.port == from { one.port = to }
+      held[kept] = one
+      kept &+= 1
+    }
+    count = kept
+    return gone
+  }
+
   /// A frame that leaves.
   struct Released {
     var frame: Frame

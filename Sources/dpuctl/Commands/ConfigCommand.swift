@@ -3,11 +3,11 @@ import Control
 import Device
 import Rules
 
-/// `dpuctl config check|show`.
+/// `dpuctl config check|show|reload`.
 struct ConfigCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "config", abstract: "Check a configuration, or show it as it is understood.",
-    subcommands: [Check.self, Show.self], defaultSubcommand: Show.self)
+    subcommands: [Check.self, Show.self, Reload.self], defaultSubcommand: Show.self)
 
   struct Check: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -37,15 +37,27 @@ struct ConfigCommand: ParsableCommand {
     }
   }
 
+  struct Reload: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      commandName: "reload",
+      abstract: "Have a running dpud read its configuration again; exit code 78 when it is wrong.")
+    @OptionGroup var live: LiveOptions
+
+    func run() throws { try live.show("config.reload") { $0.lines } }
+  }
+
   struct Show: ParsableCommand {
     static let configuration = CommandConfiguration(
       commandName: "show", abstract: "Show ports and rules as they are understood, in canonical grammar.",
       aliases: ["list", "ls"])
     @Option(name: .shortAndLong, help: "Configuration file (YAML).") var config: String?
     @Option(help: "Show the configuration that verify draws from this seed.") var drawn: UInt64?
-    @OptionGroup var output: OutputOptions
+    @Flag(help: "Show what a running dpud has in force, defaults included.") var effective = false
+    @OptionGroup var live: LiveOptions
+    private var output: OutputOptions { live.output }
 
     func run() throws {
+      if effective { return try live.show("config.show") { String(decoding: $0.bytes(pretty: true), as: UTF8.self) } }
       try output.run {
         let configuration: Configuration
         if let drawn, config == nil {
@@ -53,7 +65,7 @@ struct ConfigCommand: ParsableCommand {
         } else if let config, drawn == nil {
           configuration = try ConfigurationOptions.load(config)
         } else {
-          throw Failure(code: "usage", message: "either --config or --drawn is needed", exitCode: 64)
+          throw Failure(code: "usage", message: "one of --config, --drawn and --effective is needed", exitCode: 64)
         }
         let document = Document(configuration)
         try output.emit(document) {

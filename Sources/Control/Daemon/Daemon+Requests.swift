@@ -1,0 +1,178 @@
+import Ports
+import Rules
+
+// What can be asked over the socket: one table of methods, from which `list` and `help` are made.
+extension Daemon {
+  struct Method: Sendable {
+    var name: String
+    var parameters: String
+    var help: String
+    var answer: @Sendable (Daemon, Parameters) throws(RequestFailure) -> Answer
+  }
+
+  static let methods: [Method] = [
+    Method(name: "list", parameters: "", help: "The names of all methods.") { _, _ in
+      .result(["methods": .array(Daemon.names.map { .string($0) })])
+    },
+    Method(name: "help", parameters: "method", help: "What a method does and takes.") {
+      (_, input) throws(RequestFailure) in
+      let name = try input.text("method")
+      guard let method = Daemon.methods.first(where: { $0.name == name }) else {
+        throw RequestFailure("request.method", "no method is called '\(name.prefix(60))'")
+      }
+      return .result(["method": .string(name), "params": .string(method.parameters), "help": .string(method.help)])
+    },
+    Method(
+      name: "status", parameters: "", help: "Version, queues, number of rules and ports, number of the last change."
+    ) {
+      daemon, _ in .result(daemon.status())
+    },
+    Method(name: "port.show", parameters: "[name]", help: "Ports with their link and counters.") { daemon, input in
+      .result(daemon.showPorts(input.members["name"]?.text))
+    },
+    Method(name: "queue.show", parameters: "", help: "Queues: frames, cache, what else they did.") { daemon, _ in
+      .result(daemon.showQueues())
+    },
+    Method(name: "runtime.show", parameters: "", help: "Poll threads: calls, vectors, suspends, clocks.") { daemon, _ in
+      .result(daemon.showRuntime())
+    },
+    Method(name: "stats.show", parameters: "", help: "Drops by reason, with their sentences, and sums.") { daemon, _ in
+      .result(daemon.showStatistics())
+    },
+    Method(
+      name: "rule.show", parameters: "[id] [from] [limit] [port] [group]",
+      help: "Rules with their counts, in order of their ids, as a stream."
+    ) { (daemon, input) throws(RequestFailure) in try daemon.showRules(input) },
+    Method(name: "rule.explain", parameters: "id", help: "A rule, its counts, and where it is carried out and why.") {
+      (daemon, input) throws(RequestFailure) in
+      .result(try daemon.explain(UInt32(try input.whole("id", 1...0xff_ffff))))
+    },
+    Method(name: "rule.add", parameters: "rules: list of 'flow create' lines", help: "Adds rules, all of them or none.")
+    {
+      (daemon, input) throws(RequestFailure) in .result(try daemon.addRules(try input.texts("rules")))
+    },
+    Method(
+      name: "rule.check", parameters: "rules: list of 'flow create' lines", help: "Says whether rules would be taken."
+    ) {
+      (daemon, input) throws(RequestFailure) in
+      for (index, line) in try input.texts("rules").enumerated() {
+        _ = try daemon.configuration.parse(line, number: index + 1)
+      }
+      return .result([:])
+    },
+    Method(name: "rule.delete", parameters: "ids: list", help: "Deletes rules, all of them or none.") {
+      (daemon, input) throws(RequestFailure) in
+      .result(try daemon.deleteRules(try input.wholes("ids", 1...0xff_ffff).map { UInt32($0) }))
+    },
+    Method(name: "rule.flush", parameters: "[port]", help: "Deletes all rules that came over the socket.") {
+      (daemon, input) throws(RequestFailure) in
+      let port = input.members["port"] == nil ? nil : UInt16(try input.whole("port", 0...65535))
+      return .result(try daemon.flushRules(port: port))
+    },
+    Method(
+      name: "template.add", parameters: "rule: 'flow create' line, fields: list, [actions: list]",
+      help: "Makes a shape for packed rows; the answer has its number and the size of a row."
+    ) { (daemon, input) throws(RequestFailure) in
+      .result(
+        try daemon.makeTemplate(
+          try input.text("rule"), fields: try input.texts("fields"),
+          actions: input.members["actions"] == nil ? [] : try input.texts("actions")))
+    },
+    Method(
+      name: "rule.rows", parameters: "template, and rows in a packed message",
+      help: "Adds rules from packed rows of a template."
+    ) {
+      (daemon, input) throws(RequestFailure) in
+      guard !input.rows.isEmpty else {
+        throw RequestFailure("rows.packed", "rows come as a packed message, not as JSON")
+      }
+      return .result(try daemon.addRows(UInt32(try input.whole("template", 0...0xffff_ffff)), input.rows))
+    },
+    Method(name: "config.show", parameters: "", help: "The configuration in force, with defaults.") { daemon, _ in
+      .result(daemon.effectiveConfiguration())
+    },
+    Method(
+      name: "config.reload", parameters: "", help: "Reads the configuration again and puts it in force without loss."
+    ) {
+      (daemon, _) throws(RequestFailure) in .result(try daemon.reload())
+    },
+    Method(
+      name: "change.wait", parameters: "number, [timeout_ms]",
+      help: "Answers when the change of this number is in force."
+    ) { (daemon, input) throws(RequestFailure) in
+      let number = UInt64(try input.whole("number", 0...Int.max))
+      let wait = input.members["timeout_ms"] == nil ? 10_000 : try input.whole("timeout_ms", 0...3_600_000)
+      return .later(deadline: MonotonicClock.now + UInt64(wait) * 1_000_000) { [unowned daemon] in
+        daemon.change >= number ? .result(["change": .count(daemon.change)]) : nil
+      }
+    },
+    Method(name: "metrics.show", parameters: "", help: "Prometheus text.") { daemon, _ in
+      .result(["text": .string(daemon.metricsText())])
+    },
+    Method(name: "log.show", parameters: "[after]", help: "The last thousand events.") { daemon, input in
+      .result(["events": .array(daemon.log.entries(after: input.members["after"]?.whole ?? 0))])
+    },
+    Method(name: "monitor", parameters: "", help: "Events from now on, until the connection ends.") { _, _ in .events },
+  ]
+
+  static var names: [String] { methods.map(\.name) }
+
+  /// See ``RequestHandler/answer(_:from:)``.
+  public func answer(_ request: Request, from peer: Peer) -> Answer {
+    do throws(RequestFailure) {
+      guard let method = Self.methods.first(where: { $0.name == request.method }) else {
+        let near = Self.names.min { editDistance($0, request.method) < editDistance($1, request.method) } ?? ""
+        throw RequestFailure(
+          "request.method", "no method is called '\(request.method.prefix(60))'", hint: "did you mean '\(near)'?")
+      }
+      let known = Set(method.parameters.split(whereSeparator: { !$0.isLetter && $0 != "_" }).map(String.init))
+      for member in request.parameters.members ?? [] where !known.contains(member.name) {
+        throw RequestFailure(
+          "request.parameter", "\(method.name) has no parameter '\(member.name.prefix(60))'", hint: method.parameters)
+      }
+      return try method.answer(self, Parameters(members: request.parameters, rows: request.rows))
+    } catch { return .failure(error) }
+  }
+}
+
+/// The parameters of a request, asked for by name and type.
+struct Parameters {
+  let members: JSON
+  let rows: [UInt8]
+
+  func text(_ name: String) throws(RequestFailure) -> String {
+    guard let text = members[name]?.text else { throw RequestFailure("request.parameter", "'\(name)' is a text") }
+    return text
+  }
+
+  func whole(_ name: String, _ range: ClosedRange<Int>) throws(RequestFailure) -> Int {
+    guard let number = members[name]?.whole, range.contains(number) else {
+      throw RequestFailure(
+        "request.parameter", "'\(name)' is a whole number of \(range.lowerBound) to \(range.upperBound)")
+    }
+    return number
+  }
+
+  func texts(_ name: String) throws(RequestFailure) -> [String] {
+    guard let list = members[name]?.list else {
+      throw RequestFailure("request.parameter", "'\(name)' is a list of texts")
+    }
+    return try list.map { (value) throws(RequestFailure) in
+      guard let text = value.text else { throw RequestFailure("request.parameter", "'\(name)' is a list of texts") }
+      return text
+    }
+  }
+
+  func wholes(_ name: String, _ range: ClosedRange<Int>) throws(RequestFailure) -> [Int] {
+    guard let list = members[name]?.list else {
+      throw RequestFailure("request.parameter", "'\(name)' is a list of numbers")
+    }
+    return try list.map { (value) throws(RequestFailure) in
+      guard let number = value.whole, range.contains(number) else {
+        throw RequestFailure(
+          "request.parameter", "'\(name)' is a list of numbers of \(range.lowerBound) to \(range.upperBound)")
+      }
+      return number
+    }
+  }
+}

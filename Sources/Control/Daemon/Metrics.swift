@@ -1,0 +1,69 @@
+import Datapath
+import Device
+import Ports
+import Runtime
+
+// Prometheus text, version 0.0.4: base units, no label a flow.
+extension Daemon {
+  /// See ``RequestHandler/metricsText()``.
+  public func metricsText() -> String {
+    let threads = gather()
+    let (sums, drops) = summary(threads)
+    var out = MetricsWriter()
+    let families: [(String, String, Int)] = [
+      ("dpu_rx_packets_total", "Packets received.", 0), ("dpu_rx_bytes_total", "Bytes received, L2 without FCS.", 1),
+      ("dpu_tx_packets_total", "Packets sent.", 2), ("dpu_tx_bytes_total", "Bytes sent, L2 without FCS.", 3),
+      ("dpu_rx_missed_packets_total", "Packets that what stands behind the port had to drop.", 4),
+    ]
+    for (name, help, word) in families {
+      out.family(name, help, "counter")
+      for named in configuration.ports {
+        out.sample(name, [("device", "none"), ("port", named.name)], sums[named.port.id]?[word] ?? 0)
+      }
+    }
+    out.family("dpu_drops_total", "Packets dropped, by reason.", "counter")
+    for reason in DropReason.allCases {
+      out.sample("dpu_drops_total", [("reason", reason.name)], drops[Int(reason.rawValue)])
+    }
+    out.family("dpu_port_up", "Whether packets can pass the port.", "gauge")
+    for named in configuration.attachedPorts {
+      let isUp = threads.contains { $0.counts.ports.contains { $0.id == named.port.id && $0.link == .up } }
+      out.sample("dpu_port_up", [("port", named.name)], isUp ? 1 : 0)
+    }
+    out.family("dpu_queue_packets_total", "Packets that a queue carried out in software.", "counter")
+    for (thread, counts) in threads {
+      out.sample("dpu_queue_packets_total", [("queue", "\(thread.index)"), ("path", "sw")], counts.statistics.frames)
+    }
+    out.family("dpu_queue_cache_hits_total", "Packets whose flow the cache knew.", "counter")
+    for (thread, counts) in threads {
+      out.sample("dpu_queue_cache_hits_total", [("queue", "\(thread.index)")], counts.queue.statistics.recognised)
+    }
+    out.family("dpu_queue_alive", "Whether the queue's thread went around within a second.", "gauge")
+    for thread in self.threads {
+      out.sample("dpu_queue_alive", [("queue", "\(thread.index)")], thread.isAlive(now: MonotonicClock.now) ? 1 : 0)
+    }
+    out.family("dpu_rules", "Rules in force.", "gauge")
+    out.sample("dpu_rules", [], UInt64(store.count))
+    out.family("dpu_change_number", "Number of the last change.", "gauge")
+    out.sample("dpu_change_number", [], change)
+    return out.text
+  }
+}
+
+/// Lines of Prometheus text.
+struct MetricsWriter {
+  var text = ""
+
+  mutating func family(_ name: String, _ help: String, _ type: String) {
+    text += "# HELP \(name) \(help)\n# TYPE \(name) \(type)\n"
+  }
+
+  mutating func sample(_ name: String, _ labels: [(String, String)], _ value: UInt64) {
+    let words = labels.map { "\($0)=\"\(Self.escaped($1))\"" }.joined(separator: ",")
+    text += name + (words.isEmpty ? "" : "{\(words)}") + " \(value)\n"
+  }
+
+  static func escaped(_ text: String) -> String {
+    text.map { $0 == "\\" ? "\\\\" : $0 == "\"" ? "\\\"" : $0 == "\n" ? "\\n" : String($0) }.joined()
+  }
+}

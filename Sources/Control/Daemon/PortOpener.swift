@@ -1,0 +1,51 @@
+import Device
+import Ports
+import Runtime
+
+/// Makes the port of an attachment and adds it to a loop; called on the loop's thread.
+enum PortOpener {
+  /// - Throws: ``Ports/PortError``, ``Ports/CaptureError``, or ``RequestFailure`` when there is no room.
+  static func open(_ named: Configuration.NamedPort, threads: Int, in loop: inout PollLoop) throws {
+    guard let attachment = named.attachment else { return }
+    let port = named.port
+    guard let owner = (0..<0xd0).map({ UInt8($0) }).first(where: { loop.ports.hasNoOwner($0) }) else {
+      throw RequestFailure("port.room", "port '\(named.name)': there are too many ports")
+    }
+    let isAdded: Bool
+    switch attachment.kind {
+    case .tap(let name):
+      var wanted = TapPort.Options(name: name)
+      wanted.offloads = attachment.offloads
+      wanted.multiQueue = threads > 1
+      wanted.mac = port.mac == 0 ? nil : port.mac
+      wanted.mtu = Int(port.mtu)
+      isAdded = loop.add(
+        try inside(attachment.namespace) { () throws(PortError) in try TapPort(wanted, id: port.id, owner: owner) },
+        id: port.id)
+    case .packet(let interface):
+      var wanted = PacketPort.Options(interface: interface)
+      wanted.offloads = attachment.offloads
+      wanted.bypassesQueues = attachment.bypassesQueues
+      wanted.isUplink = port.kind == .uplink
+      isAdded = loop.add(
+        try inside(attachment.namespace) { () throws(PortError) in try PacketPort(wanted, id: port.id, owner: owner) },
+        id: port.id)
+    case .capture(let input, let output):
+      var wanted = CapturePort.Options()
+      wanted.input = input
+      wanted.output = output
+      wanted.mtu = Int(port.mtu)
+      wanted.mac = port.mac
+      isAdded = loop.add(try CapturePort(wanted, name: named.name, id: port.id, owner: owner), id: port.id)
+    }
+    guard isAdded else { throw RequestFailure("port.room", "port '\(named.name)': there is no room for it") }
+    if port.kind == .host { loop.setHostPort(id: port.id) }
+  }
+
+  private static func inside<Port: ~Copyable>(
+    _ namespace: String?, _ make: () throws(PortError) -> Port
+  ) throws(PortError) -> Port {
+    guard let namespace else { return try make() }
+    return try NetworkNamespace(name: namespace).run(make)
+  }
+}

@@ -1,0 +1,181 @@
+import ArgumentParser
+import Control
+import Foundation
+
+/// `dpuctl status`.
+struct StatusCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "status", abstract: "How the daemon is.", discussion: "The exit code is 1 when a queue is stalled.")
+  @OptionGroup var live: LiveOptions
+
+  func run() throws {
+    var state = ""
+    try live.show("status") { document in
+      state = document["state"]?.text ?? ""
+      return document.lines
+    }
+    if state == "stalled" { throw ExitCode(1) }
+  }
+}
+
+/// `dpuctl port`.
+struct PortCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "port", abstract: "The daemon's ports.", subcommands: [Show.self], defaultSubcommand: Show.self)
+
+  struct Show: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      commandName: "show", abstract: "Ports with link and counters.", aliases: ["list", "ls"])
+    @Argument(help: "One port.") var name: String?
+    @OptionGroup var watch: WatchOptions
+    @OptionGroup var live: LiveOptions
+
+    func run() throws {
+      try live.show("port.show", name.map { ["name": .string($0)] } ?? [:], watch: watch.seconds) {
+        $0.table(
+          "ports",
+          [
+            "PORT": "name", "ID": "id", "KIND": "kind", "ATTACHED": "attached_to", "LINK": "link", "MTU": "mtu",
+            "RX": "rx_packets", "RX BYTES": "rx_bytes", "TX": "tx_packets", "TX BYTES": "tx_bytes",
+            "MISSED": "rx_missed_packets", "DROPS": "drops",
+          ])
+      }
+    }
+  }
+}
+
+/// `dpuctl queue`.
+struct QueueCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "queue", abstract: "The daemon's queues.", subcommands: [Show.self], defaultSubcommand: Show.self)
+
+  struct Show: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      commandName: "show", abstract: "What each queue did.", aliases: ["list", "ls"])
+    @OptionGroup var watch: WatchOptions
+    @OptionGroup var live: LiveOptions
+
+    func run() throws {
+      try live.show("queue.show", watch: watch.seconds) {
+        $0.table(
+          "queues",
+          [
+            "QUEUE": "queue", "CORE": "core", "PACKETS": "packets", "CACHE HITS": "cache_hits",
+            "SEGMENTED": "segmented_packets", "FRAGMENTED": "fragmented_packets", "HELD": "held_packets",
+            "DROPS": "drops",
+          ])
+      }
+    }
+  }
+}
+
+/// `dpuctl stats`.
+struct StatsCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "stats", abstract: "Sums, and drops by reason.", subcommands: [Show.self], defaultSubcommand: Show.self
+  )
+
+  struct Show: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      commandName: "show", abstract: "Sums, and drops by reason.", aliases: ["list", "ls"])
+    @OptionGroup var watch: WatchOptions
+    @OptionGroup var live: LiveOptions
+
+    func run() throws {
+      try live.show("stats.show", watch: watch.seconds) { document in
+        let sums = (document.members ?? []).filter { $0.value.whole != nil && $0.name != "schema_version" }
+        return sums.map { "\($0.name): \($0.value.cell)" }.joined(separator: "\n") + "\n\n"
+          + document.table("drops", ["DROPPED": "reason", "PACKETS": "packets", "WHY": "sentence"])
+      }
+    }
+  }
+}
+
+/// `dpuctl runtime`.
+struct RuntimeCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "runtime", abstract: "Poll threads, in the columns of VPP's show runtime.",
+    discussion: """
+      A call is a pass over the ports that found packets, a vector a packet, a suspend a sleep. Clocks are ticks of the \
+      time-stamp counter a packet, of the time that was neither asleep nor asking in vain.
+      """,
+    subcommands: [Show.self], defaultSubcommand: Show.self)
+
+  struct Show: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      commandName: "show", abstract: "Calls, vectors, suspends, clocks.", aliases: ["list", "ls"])
+    @OptionGroup var watch: WatchOptions
+    @OptionGroup var live: LiveOptions
+
+    func run() throws {
+      try live.show("runtime.show", watch: watch.seconds) {
+        $0.table(
+          "threads",
+          [
+            "Name": "name", "State": "state", "Calls": "calls", "Vectors": "vectors", "Suspends": "suspends",
+            "Clocks": "clocks", "Vectors/Call": "vectors_per_call",
+          ])
+      }
+    }
+  }
+}
+
+/// `dpuctl metrics`.
+struct MetricsCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "metrics", abstract: "Prometheus text.", subcommands: [Show.self], defaultSubcommand: Show.self)
+
+  struct Show: ParsableCommand {
+    static let configuration = CommandConfiguration(commandName: "show", abstract: "Prometheus text.")
+    @OptionGroup var live: LiveOptions
+    func run() throws {
+      try live.show("metrics.show") { ($0["text"]?.text ?? "").trimmingCharacters(in: .newlines) }
+    }
+  }
+}
+
+/// `dpuctl log`.
+struct LogCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "log", abstract: "What happened.", subcommands: [Show.self], defaultSubcommand: Show.self)
+
+  struct Show: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      commandName: "show", abstract: "The last thousand events.", aliases: ["list", "ls"])
+    @Option(help: "Only events behind this number.") var after = 0
+    @OptionGroup var live: LiveOptions
+
+    func run() throws {
+      try live.show("log.show", ["after": .integer(after)]) { document in
+        (document["events"]?.list ?? []).map(eventLine).joined(separator: "\n")
+      }
+    }
+  }
+}
+
+/// `dpuctl monitor`.
+struct MonitorCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "monitor", abstract: "Events as they happen; one JSON document a line under -j.")
+  @OptionGroup var live: LiveOptions
+
+  func run() throws {
+    try live.output.run {
+      let client = try live.daemon.connect()
+      client.setTimeout(0)
+      try client.ask("monitor") { event in live.output.show(event, text: eventLine) }
+    }
+  }
+}
+
+/// An event on a line.
+func eventLine(_ event: JSON) -> String {
+  let hidden: Set = ["number", "time", "level", "event"]
+  let fields = (event.members ?? []).filter { !hidden.contains($0.name) }.map { "\($0.name)=\($0.value.cell)" }
+  let time = event["time"].map { value -> String in
+    guard case .number(let seconds) = value else { return "" }
+    return Date(timeIntervalSince1970: seconds).formatted(.iso8601) + " "
+  }
+  return (time ?? "") + (event["level"]?.text.map { $0 + " " } ?? "") + (event["event"]?.text ?? "")
+    + fields.map { " " + $0 }.joined()
+}
