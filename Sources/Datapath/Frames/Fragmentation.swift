@@ -24,7 +24,7 @@ public struct Fragmenter: BitwiseCopyable, Sendable {
   ///
   /// - Parameter size: the L3 length that no piece may be over, in bytes.
   /// - Throws: ``DropReason/tooBig`` when the packet must not (DF, segmentation owed, not IPv4) or cannot be cut (not even 8 bytes of data
-  ///   fit); ``DropReason/malformedDebt``; ``DropReason/fragmentMalformed`` when an offset would pass 65,535.
+  ///   fit, an offset would pass 65,535); ``DropReason/malformedDebt``.
   public init(_ frame: Frame, size: Int) throws(DropReason) {
     let bytes = frame.bytes
     guard let at = FrameWalk.networkOffset(frame),
@@ -35,7 +35,8 @@ public struct Fragmenter: BitwiseCopyable, Sendable {
     header = Int(bytes[at] & 15) &* 4
     guard field & 0x4000 == 0, layer.length <= size || size >= header &+ 8 else { throw .tooBig }
     origin = Int(field & 0x1fff)
-    guard origin &* 8 &+ layer.length <= 0xffff else { throw .fragmentMalformed }
+    // Behind 65,535 there is no offset: such a packet cannot be cut.
+    guard origin &* 8 &+ layer.length <= 0xffff else { throw .tooBig }
     var paid = frame
     try PayDebts.pay(&paid)
     source = paid
