@@ -17,6 +17,7 @@ let package = Package(
   products: [
     .executable(name: "dpuctl", targets: ["dpuctl"]),
     .executable(name: "dpud", targets: ["dpud"]),
+    .executable(name: "dpu-device", targets: ["dpu-device"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -36,10 +37,16 @@ let package = Package(
     .target(name: "Rules", exclude: ["README.md"], swiftSettings: house),
     .target(name: "Device", dependencies: ["Rules", "Memory"], exclude: ["README.md"], swiftSettings: house),
     .target(
+      name: "DeviceBus", dependencies: ["Device", "Rules", "Virtqueue", "Memory"], exclude: ["README.md"],
+      swiftSettings: house),
+    .target(
+      name: "DeviceDriver", dependencies: ["DeviceBus", "Device", "Rules", "Virtqueue", "Memory", "CShim"],
+      exclude: ["README.md"], swiftSettings: house),
+    .target(
       name: "Classifier", dependencies: ["Device", "Rules", "Memory", "Wire", "CShim"], exclude: ["README.md"],
       swiftSettings: house),
     .target(
-      name: "EmulatedDevice", dependencies: ["Device", "Rules", "Memory"], exclude: ["README.md"], swiftSettings: house),
+      name: "EmulatedDevice", dependencies: ["DeviceBus", "Device", "Rules", "Virtqueue", "Memory"], exclude: ["README.md"], swiftSettings: house),
     .target(
       name: "Ports", dependencies: ["Device", "Memory", "Virtqueue", "VhostUser", "Wire", "CNet", "CPcap"],
       exclude: ["README.md"],
@@ -56,13 +63,15 @@ let package = Package(
     .target(
       name: "Control",
       dependencies: [
-        "CShim", "CSocket", "HostInventory", "Runtime", "Datapath", "Offload", "Classifier", "EmulatedDevice", "Ports",
-        "Device", "Rules",
-        "Memory", "Wire", .product(name: "Yams", package: "Yams"),
+        "CShim", "CSocket", "HostInventory", "Runtime", "Datapath", "Offload", "Classifier", "EmulatedDevice",
+        "DeviceDriver", "Ports", "Device", "Rules", "Memory", "Wire", .product(name: "Yams", package: "Yams"),
       ],
       exclude: [
         "README.md", "Configuration/Configuration.md", "Socket/README.md", "Journal/README.md", "Daemon/README.md",
       ],
+      swiftSettings: house),
+    .executableTarget(
+      name: "dpu-device", dependencies: ["EmulatedDevice", "DeviceBus", "Memory"], exclude: ["README.md"],
       swiftSettings: house),
     .executableTarget(
       name: "dpuctl",

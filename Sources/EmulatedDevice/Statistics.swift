@@ -1,4 +1,5 @@
 import Device
+import Memory
 
 /// The device's counters of itself, for `dpuctl device show`. They survive a reset.
 public struct DeviceStatistics: Equatable, Sendable {
@@ -44,12 +45,28 @@ public struct DeviceStatistics: Equatable, Sendable {
   public var causes: [Line] = []
   /// Why rules were refused; only reasons that happened.
   public var refusals: [Line] = []
+
+  /// Zeroes.
+  public init() {}
 }
 
 extension EmulatedDevice {
   /// The counters now.
-  public var statistics: DeviceStatistics {
-    let tally = model.tally
+  public var statistics: DeviceStatistics { DeviceStatistics(model.tally) }
+
+  /// The same as the words that a driver is told.
+  var tallyWords: [UInt64] { (0..<Tally.bytes / 8).map { model.tally.memory.load($0 * 8) } }
+}
+
+extension DeviceStatistics {
+  /// The counters of the words that a device told its driver; nil when there are too few of them or too many.
+  public init?(words: [UInt64]) {
+    guard words.count == Tally.bytes / 8, let memory = try? Region(bytes: Tally.bytes) else { return nil }
+    for (index, word) in words.enumerated() { memory.bytes.store(word, at: index * 8) }
+    self.init(Tally(memory: memory.bytes))
+  }
+
+  init(_ tally: Tally) {
     var now = DeviceStatistics()
     now.framesIn = tally[.framesIn]
     now.bytesIn = tally[.bytesIn]
@@ -70,7 +87,7 @@ extension EmulatedDevice {
     let drops = DropReason.allCases.map { DeviceStatistics.Line(name: $0.name, count: tally[UpCause.drop($0)]) }
     now.causes = (own + drops).filter { $0.count > 0 }
     now.refusals = RefusalReason.allCases.map { .init(name: $0.name, count: tally[$0]) }.filter { $0.count > 0 }
-    return now
+    self = now
   }
 
   private static let causeNames: [(cause: UpCause, name: String)] = [

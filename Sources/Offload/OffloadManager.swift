@@ -23,6 +23,8 @@ public struct OffloadManager<D: OffloadDevice & ~Copyable>: ~Copyable {
   /// What devices counted at rules that name an indirect counter, while they named it.
   var shared: [UInt32: SharedCounter] = [:]
   var needsInsertion = false
+  /// The device was lost and is not back.
+  private var isLost = false
   private var mayUpgrade = false
   /// The device's last answer when nothing could be inserted.
   public private(set) var lastRefusal: Refusal?
@@ -214,7 +216,12 @@ public struct OffloadManager<D: OffloadDevice & ~Copyable>: ~Copyable {
   ///
   /// - Parameter limit: insertions at most in this call.
   public mutating func poll(now: UInt64, limit: Int = .max) {
-    if !device.isAlive { loseEverything(now: now) }
+    if !device.isAlive {
+      loseEverything(now: now)
+      // A device may take its time to come back; until then all is software's.
+      guard device.isAlive else { return }
+    }
+    isLost = false
     guard now >= waitsUntil else { return }
     while let id = lingering.first {
       do { _ = try device.remove(id, now: now) } catch {
@@ -233,7 +240,8 @@ public struct OffloadManager<D: OffloadDevice & ~Copyable>: ~Copyable {
   }
 
   private mutating func loseEverything(now: UInt64) {
-    resets += 1
+    if !isLost { resets += 1 }
+    isLost = true
     for index in entries.indices where entries[index].installed != nil {
       let before = place(index)
       end(index, nil)

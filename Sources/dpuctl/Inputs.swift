@@ -71,3 +71,23 @@ struct FaultOptions: ParsableArguments {
     return plan
   }
 }
+
+/// `--device`: where the emulated device runs.
+struct DevicePlaceOptions: ParsableArguments {
+  @Option(
+    help: """
+      Where the emulated device runs: model (in this program), process (dpu-device beside this program, behind rings), \
+      or process=PROGRAM.
+      """) var device = "model"
+
+  func load() throws -> Engine.DevicePlace {
+    let parts = device.split(separator: "=", maxSplits: 1).map(String.init)
+    switch (parts.first, parts.count) {
+    case ("model", 1): return .model
+    case ("process", 1): return .besideThis
+    case ("process", 2): return .process(program: parts[1])
+    default:
+      throw Failure(code: "usage", message: "--device takes model, process or process=PROGRAM", exitCode: 64)
+    }
+  }
+}

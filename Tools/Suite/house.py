@@ -7,11 +7,12 @@ FLOORS = {
     "Virtqueue": 1.1, "VhostUser": 1.2,
     "Rules": 2, "IPsec": 2,
     "Device": 3,
-    "Classifier": 4, "EmulatedDevice": 4, "DPDKDevice": 4, "Ports": 4, "HostInventory": 4,
+    "DeviceBus": 3.5,
+    "Classifier": 4, "EmulatedDevice": 4, "DeviceDriver": 4, "DPDKDevice": 4, "Ports": 4, "HostInventory": 4,
     "Datapath": 5, "Offload": 5,
     "Runtime": 5.5,
     "Control": 6,
-    "dpuctl": 7, "dpud": 7, "rte_net_dpu": 7,
+    "dpuctl": 7, "dpud": 7, "dpu-device": 7, "rte_net_dpu": 7,
     # Tools stand beside the house and may look at all of it.
     "CBench": 0, "CCounting": 0, "properties": 8, "benchmarks": 8, "live": 8, "ringpeer": 8,
 }
@@ -41,6 +42,8 @@ SYSTEM = {
     "HostInventory": {"Glibc", "Musl"},
     "Runtime": {"Synchronization"},
     "Control": {"Dispatch", "Foundation", "FoundationEssentials", "Glibc", "Musl", "Synchronization", "Yams"},
+    "DeviceDriver": {"Glibc", "Musl"},
+    "dpu-device": {"Glibc", "Musl"},
     "dpuctl": {"Foundation", "FoundationEssentials", "Glibc", "Musl", "ArgumentParser"},
     "dpud": {"Dispatch", "Foundation", "FoundationEssentials", "Glibc", "Musl", "ArgumentParser"},
     "live": {"Dispatch", "Foundation", "Glibc", "Musl"},

@@ -57,3 +57,11 @@ uint64_t dpu_guards_lost(void);
 int dpu_allowed_cores(void);
 /// Binds this thread to the `index`th (modulo their number) of the CPUs it may run on. The CPU, or -errno.
 int dpu_pin_thread(int index);
+
+/// Starts `program` with one argument (NULL: none). Descriptor 3 of the new process is `socket`; everything else of ours that is
+/// closed on exec is closed in it, and it dies by no signal of our terminal's. The process id, or -errno.
+int dpu_start_program(const char *program, const char *argument, int socket);
+/// Sends a signal to a process that was started and not yet buried. 0, or -errno.
+int dpu_signal_program(int pid, int number);
+/// Whether a process that was started has ended; then it is buried and the id means nothing any more.
+int dpu_program_ended(int pid);

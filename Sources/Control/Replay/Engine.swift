@@ -1,6 +1,7 @@
 import Classifier
 import Datapath
 public import Device
+import DeviceDriver
 public import EmulatedDevice
 import Memory
 public import Offload
@@ -11,6 +12,16 @@ import Rules
 /// One engine runs a configuration on one profile. Without a device it is the software path alone; comparing the two is
 /// what `verify` does.
 public final class Engine {
+  /// Where the device of an engine runs.
+  public enum DevicePlace: Sendable, Equatable {
+    /// In this process, as a model that is called.
+    case model
+    /// In a process of its own, behind rings: the program.
+    case process(program: String)
+    /// The same, with `dpu-device` beside the running program.
+    public static var besideThis: DevicePlace { .process(program: ProcessHost.beside()) }
+  }
+
   /// How an engine is made.
   public struct Options: Sendable {
     /// Seed of everything the device draws.
@@ -25,6 +36,8 @@ public final class Engine {
     public var checkOneIn: UInt64 = 0
     /// The device pays debts on the way out where it can.
     public var transmitsOnDevice = true
+    /// Where the device runs.
+    public var device = DevicePlace.model
     /// The defaults.
     public init() {}
   }
@@ -33,7 +46,7 @@ public final class Engine {
   public let plan: Plan?
   private let endpoint: EndpointPolicy
   private let debts: DebtMaker
-  private let hardware: HardwareSide?
+  private let hardware: (any HardwareSide)?
   private let software: SoftwareSide
   private var checking: Checking?
   /// What of the paths in the underlay the device side has taken over, and until when that holds.
@@ -62,7 +75,7 @@ public final class Engine {
       hardware = nil
       return
     }
-    let hardware = try HardwareSide(plan, options: options) { software.rules.setResume(rule: $0, actionsDone: $1) }
+    let hardware = try Self.side(plan, options: options) { software.rules.setResume(rule: $0, actionsDone: $1) }
     self.hardware = hardware
     if options.transmitsOnDevice { software.setCarried(hardware.carries, ports: configuration.ports.map(\.port.id)) }
     if options.checkOneIn > 0 {
@@ -74,6 +87,29 @@ public final class Engine {
         oneIn: options.checkOneIn, configuration)
     }
   }
+
+  private static func side(
+    _ plan: Plan, options: Options, tellSoftware: @escaping (_ rule: UInt32, _ actionsDone: Int) -> Void
+  ) throws -> any HardwareSide {
+    switch options.device {
+    case .model:
+      let device = try EmulatedDevice(
+        abilities: plan.profile.abilities, overlay: plan.deviceOverlay, seed: options.seed, faults: options.faults)
+      return ManagedSide(plan, device: device, options: options, tellSoftware: tellSoftware)
+    case .process(let program):
+      var driving = DrivenDevice<ProcessHost>.Options()
+      // Nobody waits for these frames: a busy machine is no reason to take the device for lost.
+      driving.waits = 5000
+      let device = try DrivenDevice.start(
+        ProcessHost(program: program), abilities: plan.profile.abilities, overlay: plan.deviceOverlay,
+        settings: StartSettings(seed: options.seed, faults: options.faults).bytes, options: driving,
+        now: options.start)
+      return ManagedSide(plan, device: device, options: options, tellSoftware: tellSoftware)
+    }
+  }
+
+  /// The device's counters of itself; nil without a device, or when it does not answer.
+  public func statistics(now: UInt64) -> DeviceStatistics? { hardware?.statistics(now: now) }
 
   /// Carries one frame through; `bytes` without FCS, at most 65,535.
   public func process(_ bytes: [UInt8], port: UInt16, now: UInt64) -> [Result] {

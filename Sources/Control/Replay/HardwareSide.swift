@@ -1,11 +1,62 @@
 import Device
+import DeviceDriver
 import EmulatedDevice
 import Offload
 import Rules
 
+/// The device of an engine under its manager, whatever kind of device it is.
+protocol HardwareSide: AnyObject {
+  /// Debts that the device pays on the way out.
+  var carries: Owed { get }
+  /// What was taken from the device because it was wrong.
+  var distrusts: [Distrust] { get }
+  /// Something waits to be inserted or removed.
+  var isBusy: Bool { get }
+  /// Resets that were met.
+  var resets: Int { get }
+  /// Where a rule is carried out now.
+  func place(of rule: UInt32) -> Place
+  /// Why a rule is not all the device's now.
+  func refusal(of rule: UInt32) -> Refusal?
+  /// Does what is due: resets, retries.
+  func poll(now: UInt64)
+  /// A frame from outside; how far the device came with it.
+  func receive(_ frame: Frame, now: UInt64, emit: (Emission) -> Void) -> Handover
+  /// A frame from software whose debts the device pays.
+  func transmit(_ frame: Frame, port: UInt16, now: UInt64, emit: (Emission) -> Void)
+  /// Takes a step of a rule from the device.
+  func distrust(_ rule: UInt32, step: RuleStep, isOwnStep: Bool, framesExposed: UInt64, now: UInt64)
+  /// Rules that came to the device, or left it, since the last call.
+  func takeMoved() -> Set<UInt32>
+  /// Keeps the device from putting these encapsulations in front; those of earlier calls it may again.
+  func hold(_ encapsulations: Set<UInt16>, now: UInt64)
+  /// What both sides counted at a rule.
+  func totals(of rule: UInt32, softwareFrames: UInt64, softwareBytes: UInt64, now: UInt64) -> RuleTotals?
+  /// What both sides counted at an indirect counter.
+  func sharedTotals(of id: UInt32, softwareFrames: UInt64, softwareBytes: UInt64, now: UInt64) -> RuleTotals
+  /// The device's counters of itself; nil when it does not answer.
+  func statistics(now: UInt64) -> DeviceStatistics?
+}
+
+/// A device that tells its own counters.
+protocol TellingDevice: OffloadDevice, ~Copyable {
+  /// The counters; nil when it does not answer.
+  mutating func tellStatistics(now: UInt64) -> DeviceStatistics?
+}
+
+extension EmulatedDevice: TellingDevice {
+  mutating func tellStatistics(now: UInt64) -> DeviceStatistics? { statistics }
+}
+
+extension DrivenDevice: TellingDevice {
+  mutating func tellStatistics(now: UInt64) -> DeviceStatistics? {
+    statistics(now: now).flatMap(DeviceStatistics.init(words:))
+  }
+}
+
 /// The device of an engine under its manager. A class, so that an engine may have none.
-final class HardwareSide {
-  private var manager: OffloadManager<EmulatedDevice>
+final class ManagedSide<D: TellingDevice & ~Copyable>: HardwareSide {
+  private var manager: OffloadManager<D>
   /// Frames that came up half done, by the rule they carry, the rules that count, and those of indirect counters.
   private var carried: [UInt32: Carried] = [:]
   private let counts: Set<UInt32>
@@ -27,11 +78,10 @@ final class HardwareSide {
   private let tellSoftware: (_ rule: UInt32, _ actionsDone: Int) -> Void
 
   init(
-    _ plan: Plan, options: Engine.Options, tellSoftware: @escaping (_ rule: UInt32, _ actionsDone: Int) -> Void
-  ) throws {
-    manager = OffloadManager(
-      device: try EmulatedDevice(
-        abilities: plan.profile.abilities, overlay: plan.deviceOverlay, seed: options.seed, faults: options.faults))
+    _ plan: Plan, device: consuming D, options: Engine.Options,
+    tellSoftware: @escaping (_ rule: UInt32, _ actionsDone: Int) -> Void
+  ) {
+    manager = OffloadManager(device: device)
     self.tellSoftware = tellSoftware
     counts = Set(plan.rules.filter { $0.actions.contains { if case .count = $0 { true } else { false } } }.map(\.id))
     sharers = plan.rules.reduce(into: [:]) { sharers, rule in
@@ -81,6 +131,7 @@ final class HardwareSide {
     defer { moved = [] }
     return moved
   }
+  func statistics(now: UInt64) -> DeviceStatistics? { manager.device.tellStatistics(now: now) }
 
   private func tell(_ rule: UInt32) {
     let form = manager.installed(rule)

@@ -42,6 +42,8 @@ public struct VerifyRun {
   public var debts = DebtMaker()
   /// Ends the run where the first difference is found.
   public var endsAtDifference = false
+  /// Where devices run.
+  public var device = Engine.DevicePlace.model
   /// Told how many frames are done, now and then.
   public var progress: ((Int) -> Void)?
   /// What was found, by profile.
@@ -79,6 +81,7 @@ public struct VerifyRun {
     var options = Engine.Options()
     options.seed = seed
     options.debts = debts
+    options.device = device
     if debts == DebtMaker() {
       // Every third round half-done frames, every sixth to be cut.
       options.debts.checksum = seed % 3 == 0
@@ -107,6 +110,7 @@ public struct VerifyRun {
       var options = Engine.Options()
       options.seed = seed
       options.debts = debts
+      options.device = device
       options.start = inputs.first?.time ?? 0
       let verifier = try Verifier(configuration, plan: plan(configuration, profile), options: options)
       for input in inputs {

@@ -80,4 +80,10 @@ extension DeviceQueue {
     chainCount = 0
     publish()
   }
+
+  /// Puts the taken chain back: the next ``takeChain()`` gives it again.
+  public mutating func putTakenBack() {
+    guard chainCount == 1, fault == nil else { return }
+    putBack(from: 0)
+  }
 }

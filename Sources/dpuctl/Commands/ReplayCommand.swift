@@ -25,6 +25,7 @@ struct ReplayCommand: ParsableCommand {
   @Option(help: "Payload bytes of a segment under --owed tso.") var segmentSize = 536
   @Option(help: "Seed of what the device draws.") var seed: UInt64 = 1
   @OptionGroup var faults: FaultOptions
+  @OptionGroup var place: DevicePlaceOptions
   @Option(help: "Compare one in this many of the device's answers with software's; 0 for none.") var checkOneIn = 0
   @Flag(help: "Make device-chosen fields equal in --out.") var canonical = false
   @OptionGroup var output: OutputOptions
@@ -52,6 +53,7 @@ struct ReplayCommand: ParsableCommand {
       options.debts = try DebtMaker(words: owed.split(separator: ",").map(String.init), segmentSize: segmentSize)
       options.faults = try faults.plan()
       options.checkOneIn = UInt64(max(0, checkOneIn))
+      options.device = try place.load()
       let isSoftware = mode.mode == .forbidHardware
       let replay = try Replay(configuration, plan: isSoftware ? nil : plan, options: options)
       let file = try OutputFile(out, configuration, isCanonical: canonical)

@@ -25,6 +25,7 @@ struct VerifyCommand: ParsableCommand {
   @Option(help: "Of a hundred drawn frames, how many are spoiled.") var spoiled = 30
   @Option(help: "Debts on the frames: csum, tso (comma list).") var owed = ""
   @Flag(name: .customLong("first"), help: "End at the first difference.") var endsAtDifference = false
+  @OptionGroup var place: DevicePlaceOptions
   @Flag(help: "No progress on a terminal.") var quiet = false
   @OptionGroup var output: OutputOptions
 
@@ -36,6 +37,7 @@ struct VerifyCommand: ParsableCommand {
       let seed = self.seed ?? UInt64.random(in: 1...(1 << 48))
       var run = VerifyRun(seed: seed, spoiledPercent: spoiled)
       run.debts = try DebtMaker(words: owed.split(separator: ",").map(String.init))
+      run.device = try place.load()
       run.profiles =
         try profile.map { [try ProfileCatalog.choose($0, folder: profiles).profile] }
         ?? ProfileCatalog.standard(folder: profiles).profiles
