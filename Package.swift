@@ -118,6 +118,10 @@ let package = Package(
     .testTarget(
       name: "EmulatedDeviceTests", dependencies: ["EmulatedDevice", "Device", "Rules", "Memory"], swiftSettings: house),
     .testTarget(
+      name: "DeviceDriverTests",
+      dependencies: ["DeviceDriver", "DeviceBus", "EmulatedDevice", "Device", "Rules", "Memory", "dpu-device"],
+      swiftSettings: house),
+    .testTarget(
       name: "PortsTests",
       dependencies: ["Ports", "Datapath", "Device", "Memory", "Virtqueue", "VhostUser", "Wire"], swiftSettings: house),
     .testTarget(
@@ -133,6 +137,7 @@ let package = Package(
       name: "ControlTests",
       dependencies: [
         "Control", "Datapath", "Offload", "Classifier", "EmulatedDevice", "Ports", "Device", "Rules", "Memory", "Wire",
+        "DeviceDriver", "dpu-device",
       ], swiftSettings: house),
   ]
 )

@@ -1,3 +1,4 @@
+public import Device
 public import Memory
 public import Virtqueue
 
@@ -13,6 +14,7 @@ public import Virtqueue
 /// | 200 | 8 | device | le64 status bits (``Status``) |
 /// | 208 | 8 | device | le64 number of its reason for `failed` (``RingFault``'s number) |
 /// | 216 | 8 | device | le64 chains served since it started |
+/// | 224 | 8 | device | le64 drop that it found in the frame given back last, for software to name; 0 for none |
 ///
 /// Generation 0 is none. After a reset is asked for, the driver touches no ring before the device serves that generation
 /// or is gone, and the device looks at none before the driver has laid them out.
@@ -48,7 +50,7 @@ public struct Registers: Sendable {
     page.store32(UInt32(layout.inputSize), at: 68)
     page.store32(UInt32(layout.outputSize), at: 72)
     page.store32(layout.isPacked ? 1 : 0, at: 76)
-    for offset in [128, 136, 192, 200, 208, 216] { page.store64(0, at: offset) }
+    for offset in [128, 136, 192, 200, 208, 216, 224] { page.store64(0, at: offset) }
     RegionHeader(kind: Self.kind, version: Self.version, layout: Self.layout, bytes: layout.bytes).write(to: page)
   }
 
@@ -95,6 +97,10 @@ public struct Registers: Sendable {
   }
   /// Says why: the device's.
   public func set(reason: RingFault) { page.store64(UInt64(reason.rawValue), at: 208) }
+  /// The drop that was found in the frame given back last.
+  public var foundDrop: DropReason? { DropReason(rawValue: UInt8(truncatingIfNeeded: page.load64(224))) }
+  /// Says it: the device's, before the frame's buffer is given back.
+  public func set(foundDrop: DropReason?) { page.store64(UInt64(foundDrop?.rawValue ?? 0), at: 224) }
   /// Chains that the device served.
   public var progress: UInt64 { page.load64(216) }
   /// Says it: the device's.

@@ -16,6 +16,10 @@ extension DrivenDevice where Host: DeviceHost {
     carry(frame, kind: FrameHeader.sent, port: port, now: now, emit: emit)
   }
 
+  /// The drop that the device found in the frame it was last given by ``receive(_:port:now:emit:)``, for software to
+  /// name; nil for none, and from a device that is lost.
+  public var foundDrop: DropReason? { phase == .running ? rings.registers.foundDrop : nil }
+
   private mutating func carry(
     _ frame: Frame, kind: UInt8, port: UInt16, now: UInt64, emit: (Emission) -> Void
   ) {
@@ -37,7 +41,7 @@ extension DrivenDevice where Host: DeviceHost {
     if rings.publish() { host.kick() }
     while true {
       let came = takeAnswers(of: frame, cookie, pair, emit)
-      if !rings.pairs[pair].isOut(cookie) { break }
+      if !rings.pairs[pair].isHeld(cookie) { break }
       if came { patience = Patience() }
       if let reason = wait(&patience) {
         // What it had answered before it was lost counts.

@@ -98,10 +98,10 @@ struct DrivenPair: ~Copyable {
     return output.publish() || kick
   }
 
-  /// Whether the frame of this cookie is still to be answered.
-  func isOut(_ cookie: UInt32) -> Bool {
+  /// Whether the buffer of the frame of this cookie is still to come back.
+  func isHeld(_ cookie: UInt32) -> Bool {
     let state = states[Int(cookie & 0xffff)]
-    return state.isOut && !state.isAnswered && state.sequence == UInt16(truncatingIfNeeded: cookie >> 16)
+    return state.isOut && state.sequence == UInt16(truncatingIfNeeded: cookie >> 16)
   }
 
   /// What came next, if anything has. It is to be ended by ``finish(_:)``, or comes again.

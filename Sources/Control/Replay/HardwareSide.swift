@@ -36,12 +36,18 @@ protocol HardwareSide: AnyObject {
   func sharedTotals(of id: UInt32, softwareFrames: UInt64, softwareBytes: UInt64, now: UInt64) -> RuleTotals
   /// The device's counters of itself; nil when it does not answer.
   func statistics(now: UInt64) -> DeviceStatistics?
+  /// The drop that the device found in the last frame, for software to name.
+  var foundDrop: DropReason? { get }
+  /// Frames that the device dropped for `reason`.
+  func drops(_ reason: DropReason) -> UInt64
 }
 
 /// A device that tells its own counters.
 protocol TellingDevice: OffloadDevice, ~Copyable {
   /// The counters; nil when it does not answer.
   mutating func tellStatistics(now: UInt64) -> DeviceStatistics?
+  /// The drop that it found in the last frame, for software to name.
+  var foundDrop: DropReason? { get }
 }
 
 extension EmulatedDevice: TellingDevice {
@@ -104,11 +110,8 @@ final class ManagedSide<D: TellingDevice & ~Copyable>: HardwareSide {
   var foundDrop: DropReason? { manager.device.foundDrop }
   /// Frames that the device dropped for `reason`.
   func drops(_ reason: DropReason) -> UInt64 {
-    switch reason {
-    case .rule: manager.device.statistics.dropped
-    case .malformedDebt: manager.device.statistics.refusedDebts
-    default: 0
-    }
+    guard reason == .rule || reason == .malformedDebt, let statistics = statistics(now: 0) else { return 0 }
+    return reason == .rule ? statistics.dropped : statistics.refusedDebts
   }
   /// Something waits to be inserted or removed.
   var isBusy: Bool { manager.isBusy }

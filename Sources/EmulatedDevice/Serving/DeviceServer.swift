@@ -181,6 +181,7 @@ public final class DeviceServer {
     header.describe(&frame)
     carry(frame, header, pair)
     announce()
+    registers.set(foundDrop: objects.foundDrop)
     queues.pairs[pair].input.finish(written: 0)
     return true
   }

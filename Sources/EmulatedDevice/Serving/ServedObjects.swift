@@ -23,6 +23,9 @@ struct ServedObjects {
   /// Whether it works.
   var isAlive: Bool { box?.device.isAlive ?? true }
 
+  /// The drop that the device found in the last frame.
+  var foundDrop: DropReason? { box?.device.foundDrop }
+
   /// Frames: into the model, and what comes of them to `emit`. Without a device nothing comes.
   func carry(_ frame: Frame, _ header: FrameHeader, emit: (Emission) -> Void) {
     guard let box else { return }
