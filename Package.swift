@@ -46,7 +46,8 @@ let package = Package(
       name: "Classifier", dependencies: ["Device", "Rules", "Memory", "Wire", "CShim"], exclude: ["README.md"],
       swiftSettings: house),
     .target(
-      name: "EmulatedDevice", dependencies: ["DeviceBus", "Device", "Rules", "Virtqueue", "Memory"], exclude: ["README.md"], swiftSettings: house),
+      name: "EmulatedDevice", dependencies: ["DeviceBus", "Device", "Rules", "Virtqueue", "Memory"],
+      exclude: ["README.md"], swiftSettings: house),
     .target(
       name: "Ports", dependencies: ["Device", "Memory", "Virtqueue", "VhostUser", "Wire", "CNet", "CPcap"],
       exclude: ["README.md"],
