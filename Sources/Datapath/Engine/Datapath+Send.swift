@@ -61,6 +61,7 @@ extension Datapath {
       while var segment = try segmenter.next(&arena, owner: owner) {
         var own = work
         own.isStale = true
+        own.shorten(by: frame.length &- segment.length)
         finish(&segment, &own, run(&segment, &own, from: at, &out), &out)
       }
     } catch {

@@ -6,6 +6,7 @@ import Wire
 extension Datapath {
   mutating func tooBig(_ frame: inout Frame, _ work: inout Work, _ port: PortEntry, _ out: inout EmissionBurst) {
     let front = frame.length &- work.carriedLength
+    guard front >= 0, work.carriedLength >= 0 else { return drop(&frame, .tooBig, &out) }
     let carried = self.carried(frame, work, front: front)
     let looked = try? HeaderStack.parse(
       carried.bytes.span, options: parseOptions[0], startsAtIP: carried.steps.contains(.startsAtIP))

@@ -59,6 +59,18 @@ extension Work {
     layerCount &+= 1
   }
 
+  /// For a segment, which is `count` bytes shorter than the frame it was cut from and owes nothing: what is counted from
+  /// the frame's end is nearer.
+  mutating func shorten(by count: Int) {
+    guard layerCount > 0 else { return }
+    carriedLength &-= count
+    carriedOwed = []
+    for index in 0..<min(layerCount, Self.mostLayers) {
+      layers[index].l3FromEnd &-= Int32(truncatingIfNeeded: count)
+      layers[index].l4FromEnd &-= Int32(truncatingIfNeeded: count)
+    }
+  }
+
   /// Turns the order of the layers around: they were found from outside in.
   mutating func reverseLayers() {
     let count = min(layerCount, Self.mostLayers)
