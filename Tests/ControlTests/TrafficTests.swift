@@ -95,6 +95,19 @@ struct TrafficTests {
       .init(header: .tunnel, at: 3, change: .add(1)), .init(header: .outerIP, at: 19, change: .set(9)),
       .init(header: .innerTransport, at: 2, change: .flip(0x80)),
     ]
+    // A datagram of any length it likes to say, its checksum to be a given one.
+    for carries in [nil, FrameBlueprint.Tunnel(kind: .vxlan)] {
+      var liar = FrameBlueprint(outer: .init(l4: .udp), payload: [1, 2, 3, 4, 5, 6])
+      liar.tunnel = carries
+      liar.outer.wantedTransportChecksum = 0x1234
+      for length in UInt8(0)..<40 {
+        liar.lies = [
+          .init(header: .outerTransport, at: 4, change: .set(0)),
+          .init(header: .outerTransport, at: 5, change: .set(length)),
+        ]
+        #expect(liar.bytes().count > 40)
+      }
+    }
     let told = plan.bytes()
     #expect(told != honest && sum(told[14..<34]) == 0xffff && sum(told[34...]) == 0xffff)
     #expect(ChecksumJudge.isRight(Array(told[42...])))
@@ -174,6 +187,40 @@ struct ComparatorTests {
     other.bytes[2] = 4
     #expect(compare([other], .untouched) > 0)
     #expect(compare([], nil) == 0 && compare([copy], nil) == 0 && compare([other], nil) == 1)
+  }
+
+  @Test("lets a copy be overtaken on its way to a port that merges frames, and to no other")
+  func overtakenCopies() {
+    var configuration = self.configuration
+    configuration.overlay.sampleActions = [1: [.representedPort(5)], 2: [.queue(1)]]
+    configuration.rules = [
+      NumberedRule(
+        id: 1,
+        rule: Rule(
+          pattern: [], actions: [.sample(ratio: 1, index: 1), .sample(ratio: 1, index: 2), .representedPort(0)]))
+    ]
+    var first = sent([1], port: 5, rule: 1)
+    var second = Result(fate: .delivered(queue: 1, mark: 0), rule: 1, bytes: [2])
+    (first.isCopy, second.isCopy) = (true, true)
+    let frame = sent([7], rule: 1)
+    for merges in [true, false] {
+      configuration.ports = [Configuration.NamedPort(name: "five", port: Port(id: 5, kind: .tenant, coalesces: merges))]
+      for handover in [Handover.untouched, nil] {
+        func count(_ copies: [Result]) -> Int {
+          var comparator = Comparator(configuration)
+          comparator.compare(
+            frame: 1, device: copies + [frame], software: [first, second, frame], handover: handover,
+            rightChecksums: false)
+          return comparator.count
+        }
+        #expect(count([first, second]) == 0)
+        #expect((count([second, first]) == 0) == merges)
+        var other = first
+        other.bytes = [3]
+        #expect(count([second, other]) > 0)
+        #expect(count([second, second]) > 0)
+      }
+    }
   }
 
   @Test("finds another tunnel key, and what is said of checksums and is not so")

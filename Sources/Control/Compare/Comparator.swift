@@ -21,6 +21,8 @@ public struct Comparator {
   private let shapes: [UInt32: RuleShape]
   private var copies: CopyJudge
   private let names: (_ port: UInt16) -> String
+  /// Ports for which frames wait to be merged: what goes there keeps its order within a flow alone (B6).
+  private let merging: Set<UInt16>
   /// Entropy and queue seen for each inner flow, for each of the two sides.
   private var ports: [[FlowOnSide: UInt16]] = [[:], [:]]
   /// The last identification of packets that may be cut (RFC 6864), for each of the two sides.
@@ -51,6 +53,7 @@ public struct Comparator {
     copies = CopyJudge(shapes)
     copies.framesMayBeCut = framesMayBeCut
     names = { configuration.name(of: $0) }
+    merging = Set(configuration.ports.filter(\.port.coalesces).map(\.port.id))
     self.limit = limit
   }
 
@@ -88,19 +91,43 @@ public struct Comparator {
     let (theirs, isExact) = copies.expected(of: all, handover)
     guard isExact else {
       // Which of them the device side should have is not known: each must be one of them, in order.
-      var rest = all[...]
+      var rest = all
+      var passed = 0
       for copy in ours {
-        guard let place = rest.firstIndex(where: { isSame(copy, $0) }) else {
+        guard let place = rest.indices.first(where: { ($0 >= passed || waits(copy)) && isSame(copy, rest[$0]) }) else {
           return note(number, "a copy of the device side, \(summary([copy])), is none of \(summary(all))")
         }
-        rest = rest[(place + 1)...]
+        rest.remove(at: place)
+        if !waits(copy) { passed = place }
       }
       return
     }
     if ours.count != theirs.count {
       return note(number, "device side copied \(summary(ours)), expected by its counts \(summary(theirs))")
     }
+    let ours = reordered(ours, like: theirs)
     for (ours, theirs) in zip(ours, theirs) { compare(number, ours, theirs, isAlone: false) }
+  }
+
+  /// Whether a result may have waited to be merged, and others have passed it.
+  private func waits(_ result: Result) -> Bool {
+    if case .forwarded(let port) = result.fate { merging.contains(port) } else { false }
+  }
+
+  /// `ours` with those that may have waited moved to where their like is among `theirs`.
+  private func reordered(_ ours: [Result], like theirs: [Result]) -> [Result] {
+    guard ours.contains(where: waits) else { return ours }
+    var waiting = ours.filter(waits), others = ours.filter { !waits($0) }[...]
+    var ordered: [Result] = []
+    for result in theirs {
+      if waits(result), let place = waiting.firstIndex(where: { isSame($0, result) }) {
+        ordered.append(waiting.remove(at: place))
+      } else if let next = others.popFirst() {
+        ordered.append(next)
+      }
+    }
+    // What has no like stays, to be told.
+    return ordered + waiting + others
   }
 
   /// Whether two results are the same but for device-chosen fields; nothing is noted.

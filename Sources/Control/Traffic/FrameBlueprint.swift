@@ -209,7 +209,8 @@ struct FrameBlueprint {
       check = sum(pseudo + be(UInt32(summed.count)) + [0, 0, 0, number] + summed)
     }
     let chosen = summed.count & ~1 - 2
-    let isFree = tunnel == nil ? chosen >= out.count - payload.count : innerPadding > 2
+    // A length that lies may end before the payload does.
+    let isFree = chosen >= out.count - payload.count && (tunnel == nil || innerPadding > 2)
     if let wanted = level.wantedTransportChecksum, isFree {
       set(&out, chosen, Self.word(out, chosen, from: check, to: ~wanted))
       check = ~wanted
