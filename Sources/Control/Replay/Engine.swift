@@ -197,6 +197,11 @@ public final class Engine {
   public var dropFoundByDevice: DropReason? { hardware?.foundDrop }
   /// Frames that were counted as dropped for `reason`, by device and software together.
   public func drops(_ reason: DropReason) -> UInt64 { software.datapath.drops[reason] + (hardware?.drops(reason) ?? 0) }
+  /// What the underlay said is the longest packet that comes through with an encapsulation (I3); nil when it is no
+  /// shorter than the widest uplink's.
+  public func pathMTU(of encapsulation: UInt16, now: UInt64) -> UInt16? {
+    software.rules.narrowPaths(now: now).paths.first { $0.encapsulation == encapsulation }?.mtu
+  }
   /// The device has not yet been given all that the plan has for it.
   public var isBehindPlan: Bool { hardware?.isBusy ?? false }
   /// Resets of the device that were met.

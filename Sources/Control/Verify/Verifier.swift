@@ -53,6 +53,8 @@ public final class Verifier {
   private var device: Engine
   private var software: Engine
   private var comparator: Comparator
+  /// Nil when frames owe segmentation.
+  private var sizes: SizeJudge?
   private var report = Report()
   private var now: UInt64 = 0
   /// What left as dropped, for each of the two sides.
@@ -67,6 +69,7 @@ public final class Verifier {
     device = try Engine(configuration, plan: plan, options: options)
     software = try Engine(configuration.copyingEverything, plan: nil, options: options)
     comparator = Comparator(configuration, framesMayBeCut: options.debts.segmentSize > 0)
+    sizes = options.debts.segmentSize > 0 ? nil : SizeJudge(configuration, owes: options.debts.checksum)
   }
 
   /// Judges one frame; what both sides made of it is given back.
@@ -95,6 +98,13 @@ public final class Verifier {
     comparator.compare(
       frame: report.frames, device: ours, software: theirs, handover: device.handover,
       wellFormed: input.isWellFormed, rightChecksums: input.hasRightChecksums)
+    let isSound = input.isWellFormed && input.hasRightChecksums
+    let fault = sizes?.fault(of: isSound ? input.bytes : nil, port: input.port, now: now, theirs) {
+      software.pathMTU(of: $0, now: now)
+    }
+    if let fault {
+      comparator.note(report.frames, "a frame \(fault)")
+    }
     if let found = device.dropFoundByDevice { hold(theirs, to: found, port: input.port) }
     if comparator.count != before {
       comparator.attach(frame: report.frames, port: input.port, input: input.bytes)
