@@ -126,6 +126,9 @@ public struct ActionAbilities: OptionSet, Sendable, Hashable, BitwiseCopyable {
   /// INDIRECT actions.
   public static let indirect = Self(rawValue: 1 << 27)
 
+  /// Puts any tunnel's headers in front.
+  public static let encapsulations: Self = [encapGeneve, encapVXLAN, encapGRE, encapNVGRE]
+
   /// Every ability with its name in profiles and verdicts.
   public static let names: [(ability: Self, name: String)] = [
     (.count, "count"), (.mark, "mark"), (.age, "age"), (.queue, "queue"), (.rss, "rss"), (.drop, "drop"),

@@ -1,7 +1,7 @@
 public import Rules
 
 /// A rule as a device is asked to take it.
-public struct DeviceRule: Sendable {
+public struct DeviceRule: Equatable, Sendable {
   /// The rule's id, never 0, unique among the device's rules; frames that hit it and come up carry it.
   public var id: UInt32
   /// Match and attributes. `actions` is the user's whole list.
@@ -71,6 +71,10 @@ public protocol OffloadDevice: ~Copyable {
   /// Takes a rule, or says why not. A device may take it later (``Abilities/insertionLatency``); until then it misses.
   mutating func insert(_ rule: DeviceRule, now: UInt64) throws(Refusal)
 
+  /// Whether a rule that ``insert(_:now:)`` did not take is there in part nevertheless, or was and counted, so that
+  /// ``remove(_:now:)`` has something to give. Only a device that makes several rules of one says so.
+  func hasBegun(_ id: UInt32) -> Bool
+
   /// Forgets a rule. The last reading of its counter is given.
   mutating func remove(_ id: UInt32, now: UInt64) throws(Refusal) -> CounterReading
 
@@ -93,4 +97,9 @@ public protocol OffloadDevice: ~Copyable {
 
   /// Acknowledges a reset: the device is empty and works again.
   mutating func recover(now: UInt64)
+}
+
+extension OffloadDevice where Self: ~Copyable {
+  /// A rule is there or it is not.
+  public func hasBegun(_ id: UInt32) -> Bool { false }
 }

@@ -29,7 +29,7 @@ public struct NearestFit: Sendable {
     for _ in 0..<24 {
       guard let refusal = search.refusal else {
         guard !search.fit.changes.isEmpty else { return nil }
-        if pins { search.offerPinnedECN(rule) }
+        if pins { search.offerSplit(rule) }
         return search.fit
       }
       if refusal.reason == .ecnCopy { pins = true }
@@ -51,9 +51,9 @@ public struct NearestFit: Sendable {
     }
 
     var refusal: Refusal? {
-      if let refusal = Prediction(abilities: prediction.abilities, overlay: fit.overlay).check(fit.rule) {
-        return refusal
-      }
+      var changed = prediction
+      changed.overlay = fit.overlay
+      if let refusal = changed.check(fit.rule) { return refusal }
       let limits = prediction.abilities.geneveOptions
       return limits.perDevice != 0 || limits.words != 0 ? budget.refusal(fit.rule.pattern) : nil
     }
@@ -109,27 +109,21 @@ public struct NearestFit: Sendable {
       return true
     }
 
-    private var templateECN: UInt8 {
-      fit.rule.actions.lazy.compactMap { prediction.template($0)?.ecn }.first ?? 0
-    }
-
-    /// Whether the same rule fits when its match pins the ECN; said as another way.
-    mutating func offerPinnedECN(_ rule: Rule) {
-      guard let place = rule.pattern.prefix(while: { !$0.isTunnel }).firstIndex(where: { $0.ecnField != nil }),
-        let field = rule.pattern[place].ecnField
-      else { return }
-      var pinned = rule
-      let old = rule.pattern[place].uses.first { $0.field == field }
-      pinned.pattern[place] = rule.pattern[place].replacing(
-        field, spec: (old?.spec ?? 0) & 0xfc | UInt128(templateECN), mask: (old?.mask ?? 0) | 3)
-      var other = Search(prediction: prediction, budget: budget, rule: pinned)
+    /// Whether the same rule fits with an IP item in its match, by which it can be split; said as another way.
+    mutating func offerSplit(_ rule: Rule) {
+      guard !rule.pattern.contains(where: { $0.isIP || $0.isTunnel }) else { return }
+      var split = rule
+      let place = rule.pattern.firstIndex { $0.isL4 } ?? rule.pattern.count
+      split.pattern.insert(.ipv4(IPv4Item()), at: place)
+      var other = Search(prediction: prediction, budget: budget, rule: split)
       for _ in 0..<24 {
         guard let refusal = other.refusal else { break }
         guard refusal.reason != .ecnCopy, other.change(refusal) else { return }
       }
       guard other.refusal == nil else { return }
       fit.alternative =
-        "four rules that pin the ECN bits in `\(field.name)`, each with a template of those bits, which loses nothing"
+        "one rule for `ipv4` and one for `ipv6`, each of which the device is given split by ECN, which loses nothing for "
+        + "IP"
     }
   }
 }

@@ -9,7 +9,15 @@ extension OffloadManager where D: ~Copyable {
 
   /// Reads the counters of all rules on the device that count.
   public mutating func readCounters(now: UInt64) {
-    for index in entries.indices where entries[index].installed != nil && entries[index].counts { read(index, now) }
+    for index in entries.indices where isCounting(entries[index]) && entries[index].counts { read(index, now) }
+  }
+
+  /// Whether the device holds an entry, in part at least.
+  private func isCounting(_ entry: Entry) -> Bool { entry.installed != nil || begun == entry.plan.id }
+
+  /// Whether the device does any action of an entry, and so counts for it.
+  private func doesActions(_ entry: Entry) -> Bool {
+    entry.installed.map { $0.actionsOnDevice > 0 } ?? (begun == entry.plan.id)
   }
 
   private mutating func read(_ index: Int, _ now: UInt64) {
@@ -53,7 +61,7 @@ extension OffloadManager where D: ~Copyable {
     counter.shownBytes = max(counter.shownBytes, counter.bytes + softwareBytes)
     shared[id] = counter
     var missing = counter.lost
-    for entry in entries where entry.countedUnder.contains(id) && entry.installed?.actionsOnDevice ?? 0 > 0 {
+    for entry in entries where entry.countedUnder.contains(id) && doesActions(entry) {
       missing += entry.counter.missing(bypassed: history.total) - entry.counter.lost
     }
     return CounterView(frames: counter.shownFrames, bytes: counter.shownBytes, missingFrames: missing)
@@ -65,7 +73,7 @@ extension OffloadManager where D: ~Copyable {
   public mutating func counter(of id: UInt32, softwareFrames: UInt64, softwareBytes: UInt64) -> CounterView? {
     guard let index = places[id] else { return nil }
     let entry = entries[index]
-    let deviceCounts = entry.counts && entry.installed.map { $0.actionsOnDevice > 0 } ?? false
+    let deviceCounts = entry.counts && doesActions(entry)
     entries[index].shownFrames = max(entry.shownFrames, entry.counter.frames + softwareFrames)
     entries[index].shownBytes = max(entry.shownBytes, entry.counter.bytes + softwareBytes)
     return CounterView(

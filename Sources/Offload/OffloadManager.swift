@@ -16,6 +16,8 @@ public struct OffloadManager<D: OffloadDevice & ~Copyable>: ~Copyable {
   var places: [UInt32: Int] = [:]
   /// Rules that a device could not be told to forget yet, in the order of removal.
   var lingering: [UInt32] = []
+  /// The rule that a busy device has in part (``SplittingDevice``); it counts already.
+  var begun: UInt32?
   var waitsUntil: UInt64 = 0
   var attempts: UInt32 = 0
   var history = BypassHistory()
@@ -91,6 +93,7 @@ public struct OffloadManager<D: OffloadDevice & ~Copyable>: ~Copyable {
   /// Takes a plan in place of the one before: what both give the device stays, the rest is removed, and what is new
   /// waits for ``poll(now:limit:)``, which this calls once.
   public mutating func apply(_ plan: Plan, now: UInt64) {
+    dropBegun(now: now)
     var old: [UInt32: Entry] = [:]
     for entry in entries { old[entry.plan.id] = entry }
     let forms = Dictionary(plan.deviceRules.map { ($0.id, $0) }) { first, _ in first }
@@ -148,6 +151,7 @@ public struct OffloadManager<D: OffloadDevice & ~Copyable>: ~Copyable {
   /// Takes from the device what must not be there now: other forms than wanted, and what overlaps with a rule before it
   /// that is missing.
   mutating func settle(now: UInt64) {
+    dropBegun(now: now)
     var absent: [UInt32: OverlapIndex] = [:]
     var out: [Int] = []
     mayUpgrade = false
@@ -187,6 +191,13 @@ public struct OffloadManager<D: OffloadDevice & ~Copyable>: ~Copyable {
     return forms(best, onlyWide: false).prefix(isWeaker ? .max : 1).contains {
       $0.actionsOnDevice == installed.actionsOnDevice && $0.isWideGuard == installed.isWideGuard
     }
+  }
+
+  /// Takes back what a busy device has of a rule, which begins again or not at all.
+  private mutating func dropBegun(now: UInt64) {
+    guard let id = begun, let index = places[id] else { return }
+    begun = nil
+    end(index, removeFromDevice(id, now: now))
   }
 
   /// Takes a rule from the device; software has it from now on.
@@ -250,6 +261,8 @@ public struct OffloadManager<D: OffloadDevice & ~Copyable>: ~Copyable {
       entries[index].refusal = nil
       noteMove(index, before, reason: .deviceLost)
     }
+    if let id = begun, let index = places[id] { end(index, nil) }
+    begun = nil
     lingering = []
     device.recover(now: now)
     abilities = device.abilities
@@ -307,8 +320,8 @@ public struct OffloadManager<D: OffloadDevice & ~Copyable>: ~Copyable {
         try device.insert(form, now: now)
         entries[index].installed = form
         entries[index].refusal = first
-        entries[index].counter.begin(now: now, bypassed: history.total)
-        entries[index].countedUnder = entries[index].plan.sharedCounters
+        beginCount(index, now: now)
+        begun = nil
         attempts = 0
         mayUpgrade = true
         noteMove(index, before)
@@ -316,19 +329,32 @@ public struct OffloadManager<D: OffloadDevice & ~Copyable>: ~Copyable {
       } catch {
         switch error.reason {
         case .busy:
+          if device.hasBegun(form.id) {
+            beginCount(index, now: now)
+            begun = form.id
+          }
           backOff(error, now)
           return false
         case .deviceLost: return false
         case .tableFull:
+          dropBegun(now: now)
           entries[index].refusal = first ?? error
           return false
         default: first = first ?? error
         }
       }
     }
+    dropBegun(now: now)
     entries[index].refusal = first ?? Refusal(.invalid)
     lastRefusal = entries[index].refusal
     return false
+  }
+
+  /// The device counts for an entry from now on, or has since it began.
+  private mutating func beginCount(_ index: Int, now: UInt64) {
+    guard begun != entries[index].plan.id else { return }
+    entries[index].counter.begin(now: now, bypassed: history.total)
+    entries[index].countedUnder = entries[index].plan.sharedCounters
   }
 
   /// A form and the weaker ones that are right in its stead.

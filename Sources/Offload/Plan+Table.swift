@@ -17,6 +17,9 @@ extension Plan {
     }
     text += "\n" + Self.aligned(rows)
     if rules.count > limit { text += "(\(rules.count - limit) rules more)\n" }
+    for rule in rules.prefix(limit) where rule.deviceEntries > 1 {
+      text += "\n" + splitLine(of: rule) + "\n"
+    }
     var shown = 0
     for rule in rules where rule.refusal != nil {
       guard shown < limit, let verdict = verdict(of: rule) else { break }
@@ -29,14 +32,22 @@ extension Plan {
   /// The lines about one rule, for `explain`.
   public func explanation(of rule: RulePlan) -> [String] {
     guard let verdict = verdict(of: rule) else {
-      return ["rule \(rule.id): hardware, all \(rule.rule.actions.count) actions"]
+      let whole = "rule \(rule.id): hardware, all \(rule.rule.actions.count) actions"
+      return rule.deviceEntries > 1 ? [whole, splitLine(of: rule)] : [whole]
     }
     var lines = explanation(rule, verdict)
+    if rule.deviceEntries > 1 { lines.append(splitLine(of: rule)) }
     for step in RuleStep.allCases {
       guard let (place, why) = self.verdict(of: step, in: rule) else { continue }
       lines.append("  \(step.rawValue): \(place.rawValue)" + (why.map { " – \($0)" } ?? ""))
     }
     return lines
+  }
+
+  /// That the device holds a rule split, and why.
+  private func splitLine(of rule: RulePlan) -> String {
+    "rule \(rule.id): on the device as \(rule.deviceEntries) rules, one for each ECN value of what it carries, with a "
+      + "template of those bits; counted as one (frame.ecn_copy: \(profile.citation("frame.ecn_copy")))"
   }
 
   private func explanation(_ rule: RulePlan, _ verdict: Verdict) -> [String] {
@@ -99,7 +110,7 @@ extension Plan {
         name: limit.citationName, used: used, limit: value == none ? nil : value,
         source: profile.citation(limit.citationName))
     }
-    var list = [use(.rules, deviceRules.count, none: Int(UInt32.max))]
+    var list = [use(.rules, rules.reduce(0) { $0 + $1.deviceEntries }, none: Int(UInt32.max))]
     if profile.abilities.geneveOptions.perDevice != 0 {
       list.append(use(.geneveOptionsPerDevice, options.count, none: 0))
     }

@@ -29,6 +29,8 @@ public struct RulePlan: Equatable, Sendable {
   public var hasWideGuard: Bool
   /// Why it is not all the device's; nil when it is.
   public var refusal: Refusal?
+  /// How many rules the device holds for it: 0, 1, or one for each ECN value (``SplittingDevice``).
+  public var deviceEntries = 0
   /// For ``Device/RefusalReason/shadowed``: the rule whose guard takes the frames.
   public var shadowedBy: UInt32?
 
@@ -75,7 +77,8 @@ public struct Plan: Sendable {
   public let deviceOverlay: Overlay
   /// Every rule's plan, in the order the rules were given.
   public internal(set) var rules: [RulePlan]
-  /// What the device is given, in the order in which it has to be inserted: precedence within each group.
+  /// What the device is given, in the order in which it has to be inserted: precedence within each group. A device that
+  /// does not copy ECN takes some of them split, through ``SplittingDevice``.
   public internal(set) var deviceRules: [DeviceRule]
   /// What had to be given up because wanted things exclude each other.
   public internal(set) var exclusions: ExclusionReport

@@ -76,12 +76,15 @@ public struct PlanDocument: Codable, Equatable, Sendable {
     public var steps: [String: String]
     /// Whether the device holds a wider guard in the rule's stead.
     public var hasWideGuard: Bool
+    /// Rules that the device holds for it: more than one when it is split by ECN.
+    public var deviceRules: Int
     /// Why it is not all the device's; absent when it is.
     public var verdict: VerdictEntry?
     enum CodingKeys: String, CodingKey {
       case id, place, actions, steps, verdict
       case actionsOnDevice = "actions_on_device"
       case hasWideGuard = "has_wide_guard"
+      case deviceRules = "device_rules"
     }
   }
 
@@ -140,7 +143,8 @@ extension Plan {
     for step in RuleStep.allCases { steps[step.rawValue] = rule.place(of: step)?.rawValue }
     return .init(
       id: rule.id, place: rule.place.rawValue, actionsOnDevice: rule.actionsOnDevice, actions: rule.rule.actions.count,
-      steps: steps, hasWideGuard: rule.hasWideGuard, verdict: verdict(of: rule).map { .init($0) })
+      steps: steps, hasWideGuard: rule.hasWideGuard, deviceRules: rule.deviceEntries,
+      verdict: verdict(of: rule).map { .init($0) })
   }
 }
 

@@ -18,16 +18,24 @@ public enum Planner {
     rules: [(id: UInt32, rule: Rule)], overlay: Overlay, profile: DeviceProfile, mode: OffloadMode = .auto,
     wants: [Want] = [], driverIsInstalled: Bool = true
   ) -> Plan {
-    let deviceOverlay = overlay.repairedForDevice()
-    let free = Prediction(abilities: profile.abilities, overlay: deviceOverlay)
+    var deviceOverlay = overlay.repairedForDevice()
+    var variants = ECNVariants()
+    if !profile.abilities.frame.contains(.ecnCopy), !profile.abilities.actions.isDisjoint(with: .encapsulations),
+      rules.allSatisfy({ $0.id <= .max >> ECNVariants.idBits })
+    {
+      variants = ECNVariants(addedTo: &deviceOverlay)
+    }
+    var free = Prediction(abilities: profile.abilities, overlay: deviceOverlay)
+    free.splitsECN = true
+    free.variants = variants
     var exclusions = ExclusionReport(profile: profile, wants: [], uses: [])
     if mode != .forbidHardware, !profile.exclusions.isEmpty || !wants.isEmpty {
       let watched = profile.exclusions.reduce(into: Set<Feature>()) { $0.formUnion($1.features) }
       let uses = rules.map { free.features(of: $0.rule, among: watched) }.filter { !$0.isEmpty }
       exclusions = ExclusionReport(profile: profile, wants: wants, uses: uses)
     }
-    let restricted = Prediction(
-      abilities: profile.abilities.without(exclusions.givenUp), overlay: deviceOverlay)
+    var restricted = free
+    restricted.abilities = profile.abilities.without(exclusions.givenUp)
     var work = Work(rules: rules, free: free, restricted: restricted)
     if mode == .forbidHardware {
       work.refuseAll(Refusal(.forbidden))
@@ -94,14 +102,22 @@ public enum Planner {
           }
           continue
         }
-        guard let deviceRule = form(index) else { continue }
+        guard var deviceRule = form(index, restricted) else { continue }
+        var cost = restricted.parts(of: deviceRule)?.count ?? 1
+        if cost > max(1, room) {
+          // As one rule it may have room, if not for all that it does.
+          guard let whole = unsplit(index, wanted: cost) else { continue }
+          deviceRule = whole
+          cost = 1
+        }
         guard room > 0 else {
           plans[index] = RulePlan(
             id: plans[index].id, rule: plans[index].rule, shared: free.overlay.indirectActions,
             refusal: Refusal(.tableFull, limit: Int(restricted.abilities.rules), wanted: plans.count))
           continue
         }
-        room -= 1
+        room -= cost
+        plans[index].deviceEntries = cost
         deviceRules.append(deviceRule)
         if deviceRule.isWideGuard {
           plans[index].hasWideGuard = true
@@ -110,8 +126,19 @@ public enum Planner {
       }
     }
 
+    /// A rule's form without a split, for which there is no room.
+    private mutating func unsplit(_ index: Int, wanted: Int) -> DeviceRule? {
+      var single = restricted
+      single.splitsECN = false
+      let whole = form(index, single)
+      plans[index].refusal = Refusal(
+        .tableFull, limit: Int(restricted.abilities.rules), wanted: plans.count + wanted - 1)
+      return whole
+    }
+
     /// Why the rule is not wholly the device's, the Geneve budget included.
-    private func wholeRefusal(_ rule: Rule) -> Refusal? {
+    private func wholeRefusal(_ rule: Rule, _ restricted: Prediction? = nil) -> Refusal? {
+      let restricted = restricted ?? self.restricted
       guard let refusal = restricted.check(rule) else { return usesBudget ? budget.refusal(rule.pattern) : nil }
       return free.check(rule) == refusal ? refusal : Self.excluded(refusal)
     }
@@ -127,13 +154,13 @@ public enum Planner {
     }
 
     /// The best form of a rule on the device, noted in its plan; nil when there is none.
-    private mutating func form(_ index: Int) -> DeviceRule? {
+    private mutating func form(_ index: Int, _ restricted: Prediction) -> DeviceRule? {
       let id = plans[index].id, rule = plans[index].rule
       guard id != 0, Prediction.isWellFormed(rule), !rule.attributes.egress else {
         plans[index].refusal = Refusal(.invalid)
         return nil
       }
-      guard let refusal = wholeRefusal(rule) else {
+      guard let refusal = wholeRefusal(rule, restricted) else {
         plans[index].place = .hardware
         plans[index].actionsOnDevice = rule.actions.count
         return DeviceRule(id: id, rule: rule, actionsOnDevice: rule.actions.count)

@@ -4,10 +4,11 @@ import Rules
 extension Prediction {
   /// The first of `count` actions that the device does not do (V6, 4 to 6).
   func actionsRefusal(_ rule: Rule, count: Int) -> Refusal? {
-    var pin = rule.pinnedECN
+    var pin = ECNPin(rule.pattern)
     var touched = false
+    let canSplit = canSplit(rule, count: count)
     for (index, action) in rule.actions.prefix(count).enumerated() {
-      if let refusal = actionRefusal(action, index: index, pin: pin, depth: 0) {
+      if let refusal = actionRefusal(action, index: index, pin: pin, depth: 0, canSplit: canSplit) {
         return refusal
       }
       pinned(&pin, by: action)
@@ -22,7 +23,7 @@ extension Prediction {
     for (index, action) in rule.actions.enumerated() where count > 0 && index >= count {
       switch resolved(action) {
       case .count, .age:
-        if let refusal = actionRefusal(action, index: index, pin: pin, depth: 0) {
+        if let refusal = actionRefusal(action, index: index, pin: pin, depth: 0, canSplit: canSplit) {
           return refusal
         }
       default: break
@@ -35,13 +36,11 @@ extension Prediction {
   }
 
   /// What the match says of the ECN bits, after one more action.
-  private func pinned(_ pin: inout (outer: UInt8?, inner: UInt8?), by action: Action) {
+  func pinned(_ pin: inout ECNPin, by action: Action) {
     switch resolved(action) {
     case .rawDecap(let number) where overlay.decapsulations[number] == .ethernet: return
-    case .rawDecap, .vxlanDecap, .nvgreDecap:
-      // Only an outer 0 leaves the inner bits as they were matched (RFC 6040).
-      pin = (pin.outer == 0 ? pin.inner : nil, nil)
-    case .rawEncap, .vxlanEncap, .nvgreEncap: pin.outer = nil
+    case .rawDecap, .vxlanDecap, .nvgreDecap: pin.decapsulate()
+    case .rawEncap, .vxlanEncap, .nvgreEncap: pin.encapsulate()
     default: return
     }
   }
@@ -50,7 +49,7 @@ extension Prediction {
   func resolved(_ action: Action) -> Action { action.resolved(overlay.indirectActions) }
 
   private func actionRefusal(
-    _ action: Action, index: Int, pin: (outer: UInt8?, inner: UInt8?), depth: Int
+    _ action: Action, index: Int, pin: ECNPin, depth: Int, canSplit: Bool
   ) -> Refusal? {
     func need(_ ability: ActionAbilities) -> Refusal? {
       abilities.actions.contains(ability) ? nil : Refusal(.actionUnsupported, index: index, isAction: true)
@@ -83,7 +82,9 @@ extension Prediction {
       guard let template = overlay.encapsulations[number] else {
         return Refusal(.invalid, index: index, isAction: true)
       }
-      return encapsulationRefusal(template, index: index, pin: pin.outer)
+      // A split fixes the ECN of the whole rule's frames; a copy's own headers may be put around something else.
+      let isSplit = canSplit && depth == 0 && pin.item != nil && variants.indices[number] != nil
+      return encapsulationRefusal(template, index: index, pin: pin.value, isSplit: isSplit)
     case .jump(let group):
       if let refusal = need(.jump) { return refusal }
       if depth > 0 { return Refusal(.actionUnsupported, index: index, isAction: true) }
@@ -99,7 +100,7 @@ extension Prediction {
       if let refusal = need(.sample) { return refusal }
       var pin = pin
       for copy in list {
-        if let refusal = actionRefusal(copy, index: index, pin: pin, depth: 1) {
+        if let refusal = actionRefusal(copy, index: index, pin: pin, depth: 1, canSplit: canSplit) {
           return refusal
         }
         pinned(&pin, by: copy)
@@ -109,7 +110,7 @@ extension Prediction {
       guard let inner = overlay.indirectActions[id] else { return Refusal(.invalid, index: index, isAction: true) }
       if case .indirect = inner { return Refusal(.invalid, index: index, isAction: true) }
       if let refusal = need(.indirect) { return refusal }
-      return actionRefusal(inner, index: index, pin: pin, depth: depth)
+      return actionRefusal(inner, index: index, pin: pin, depth: depth, canSplit: canSplit)
     }
   }
 
@@ -121,7 +122,7 @@ extension Prediction {
   }
 
   private func encapsulationRefusal(
-    _ template: Encapsulation, index: Int, pin: UInt8?
+    _ template: Encapsulation, index: Int, pin: UInt8?, isSplit: Bool
   ) -> Refusal? {
     func refuse(_ reason: RefusalReason, limit: Int = -1, wanted: Int = -1) -> Refusal {
       Refusal(reason, index: index, isAction: true, limit: limit, wanted: wanted)
@@ -138,7 +139,7 @@ extension Prediction {
     }
     if policy.ttl == .fixed, template.timeToLive == 0 { return refuse(.templateTTL) }
     // Such a device puts the template's own bits: right where the match leaves only frames that have the same.
-    if policy.ecn == .copy, !frame.contains(.ecnCopy), pin != template.ecn {
+    if policy.ecn == .copy, !frame.contains(.ecnCopy), pin != template.ecn, !isSplit {
       return refuse(.ecnCopy)
     }
     if policy.dscp == .copy, !frame.contains(.dscpCopy) { return refuse(.dscpCopy) }
@@ -151,14 +152,6 @@ extension Prediction {
     }
     if !frame.contains(.fixesLengths) { return refuse(.fixesLengths) }
     return nil
-  }
-}
-
-extension Rule {
-  /// The ECN bits that the match fixes, of the outer (or only) packet and of the inner one.
-  var pinnedECN: (outer: UInt8?, inner: UInt8?) {
-    let tunnel = pattern.firstIndex { $0.isTunnel } ?? pattern.count
-    return (pattern[..<tunnel].compactMap(\.ecn).last, pattern[tunnel...].compactMap(\.ecn).last)
   }
 }
 

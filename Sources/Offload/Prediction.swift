@@ -8,6 +8,10 @@ public struct Prediction: Sendable {
   public var abilities: Abilities
   /// Encapsulations, decapsulations and shared actions by index.
   public var overlay: Overlay
+  /// A rule counts as taken when the device takes it split by ECN (``SplittingDevice``).
+  var splitsECN = false
+  /// The templates for that.
+  var variants = ECNVariants()
 
   /// Predicts for a device.
   public init(abilities: Abilities, overlay: Overlay) {

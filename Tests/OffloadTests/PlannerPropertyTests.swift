@@ -34,9 +34,11 @@ struct PlannerPropertyTests {
       let profile = world.profile()
       let plan = Planner.plan(rules: rules, overlay: TinyWorld.overlay, profile: profile)
       let prediction = Prediction(abilities: profile.abilities, overlay: plan.deviceOverlay)
-      #expect(plan.deviceRules.count <= Int(profile.abilities.rules))
+      let given = plan.deviceRules.flatMap { plan.prediction.parts(of: $0) ?? [$0] }
+      #expect(given.count <= Int(profile.abilities.rules))
+      #expect(given.count == plan.rules.reduce(0) { $0 + $1.deviceEntries })
       var words: [OptionKey: Set<Int>] = [:]
-      for rule in plan.deviceRules {
+      for rule in given {
         #expect(prediction.check(rule) == nil)
         for case .geneveOption(let option) in rule.rule.pattern {
           words[option.key, default: []].formUnion(option.mask.indices.filter { option.mask[$0] != 0 })

@@ -14,6 +14,8 @@ struct ScriptedDevice: OffloadDevice, ~Copyable {
   var refuses: [UInt32: (actions: Int, reason: RefusalReason)] = [:]
   /// One call in so many is answered with busy; 0 for none.
   var busyOneIn = 0
+  /// Busy once it has so many rules.
+  var busyAfter: Int?
   /// How many rules fit; nil for as many as the abilities say.
   var room: Int?
   var agedNext: [UInt32] = []
@@ -28,7 +30,7 @@ struct ScriptedDevice: OffloadDevice, ~Copyable {
   mutating func insert(_ rule: DeviceRule, now: UInt64) throws(Refusal) {
     calls += 1
     if !isAlive { throw Refusal(.deviceLost) }
-    if isBusyNow() { throw Refusal(.busy) }
+    if isBusyNow() || rules.count >= busyAfter ?? .max { throw Refusal(.busy) }
     if rules.contains(where: { $0.id == rule.id }) {
       doubles += 1
       throw Refusal(.invalid)

@@ -5,7 +5,7 @@ import Testing
 @testable import Offload
 
 /// A device that does everything but what a test takes from it.
-private func everything(_ change: (inout Abilities) -> Void) -> DeviceProfile {
+func everything(_ change: (inout Abilities) -> Void) -> DeviceProfile {
   var profile = DeviceProfile(name: "rich")
   for entry in MatchAbilities.names { profile.abilities.match.insert(entry.ability) }
   for entry in ActionAbilities.names { profile.abilities.actions.insert(entry.ability) }
@@ -100,8 +100,8 @@ struct RefusalCase: Sendable, CustomTestStringConvertible {
       reason: .actionUnsupported, profile: everything { $0.actions.remove(.setTTL) },
       rule: make([ipv4()], [.decTTL, .drop]), limit: "actions.set_ttl", says: "no `dec_ttl`"),
     RefusalCase(
-      reason: .ecnCopy, profile: everything { $0.frame.remove(.ecnCopy) }, rule: make([ipv4()], encapsulates),
-      limit: "frame.ecn_copy", says: "`ecn: zero` in encapsulation 0 (it loses congestion marks, RFC 6040); or four"),
+      reason: .ecnCopy, profile: everything { $0.frame.remove(.ecnCopy) }, rule: make([.eth(EthItem())], encapsulates),
+      limit: "frame.ecn_copy", says: "`ecn: zero` in encapsulation 0 (it loses congestion marks, RFC 6040); or one"),
     RefusalCase(
       reason: .dscpCopy, profile: everything { $0.frame.remove(.dscpCopy) }, rule: make([ipv4()], encapsulates),
       limit: "frame.dscp_copy", says: "`dscp: fixed`", overlay: overlay { $0.dscp = .copy }),
@@ -168,7 +168,7 @@ struct VerdictTests {
   func twoChanges() throws {
     let profile = everything { $0.frame.subtract([.ecnCopy, .udpChecksumIPv4]) }
     let plan = Planner.plan(
-      rules: [(1, make([ipv4()], RefusalCase.encapsulates))], overlay: TinyWorld.overlay, profile: profile)
+      rules: [(1, make([.eth(EthItem())], RefusalCase.encapsulates))], overlay: TinyWorld.overlay, profile: profile)
     let text = try #require(plan.verdict(of: plan.rules[0])?.nearest)
     #expect(text.contains("`ecn: zero` in encapsulation 0, and `udp_checksum: off` in encapsulation 0"))
   }
@@ -177,7 +177,9 @@ struct VerdictTests {
   func pinnedECN() {
     let profile = everything { $0.frame.remove(.ecnCopy) }
     func place(_ pattern: [Item], _ actions: [Action]) -> Place {
-      Planner.plan(rules: [(1, make(pattern, actions))], overlay: TinyWorld.overlay, profile: profile).rules[0].place
+      var prediction = Prediction(abilities: profile.abilities, overlay: TinyWorld.overlay)
+      prediction.splitsECN = false
+      return prediction.check(make(pattern, actions)) == nil ? .hardware : .software
     }
     let other = ipv4 { $0.tos = Field(1, mask: 3) }, zero = ipv4 { $0.tos = Field(0, mask: 3) }
     #expect(place([zero], RefusalCase.encapsulates) == .hardware)
@@ -265,7 +267,9 @@ struct VerdictTests {
   @Test("The steps of a rule that is all the device's are hardware, and a plan prints and diffs")
   func prints() {
     let poor = everything { $0.frame.remove(.ecnCopy) }
-    let rules: [(id: UInt32, rule: Rule)] = [(7, make([ipv4()], RefusalCase.encapsulates)), (8, make([ipv4()]))]
+    let rules: [(id: UInt32, rule: Rule)] = [
+      (7, make([.eth(EthItem())], RefusalCase.encapsulates)), (8, make([ipv4()])),
+    ]
     let a = Planner.plan(rules: rules, overlay: TinyWorld.overlay, profile: everything { _ in })
     let b = Planner.plan(rules: rules, overlay: TinyWorld.overlay, profile: poor)
     #expect(a.rules[0].place(of: .encapsulate) == .hardware && a.rules[0].place(of: .rewrite) == nil)

@@ -62,7 +62,7 @@ extension DrivenDevice: TellingDevice {
 
 /// The device of an engine under its manager. A class, so that an engine may have none.
 final class ManagedSide<D: TellingDevice & ~Copyable>: HardwareSide {
-  private var manager: OffloadManager<D>
+  private var manager: OffloadManager<SplittingDevice<D>>
   /// Frames that came up half done, by the rule they carry, the rules that count, and those of indirect counters.
   private var carried: [UInt32: Carried] = [:]
   private let counts: Set<UInt32>
@@ -87,7 +87,7 @@ final class ManagedSide<D: TellingDevice & ~Copyable>: HardwareSide {
     _ plan: Plan, device: consuming D, options: Engine.Options,
     tellSoftware: @escaping (_ rule: UInt32, _ actionsDone: Int) -> Void
   ) {
-    manager = OffloadManager(device: device)
+    manager = OffloadManager(device: SplittingDevice(device, plan: plan))
     self.tellSoftware = tellSoftware
     counts = Set(plan.rules.filter { $0.actions.contains { if case .count = $0 { true } else { false } } }.map(\.id))
     sharers = plan.rules.reduce(into: [:]) { sharers, rule in
@@ -107,7 +107,7 @@ final class ManagedSide<D: TellingDevice & ~Copyable>: HardwareSide {
   /// What was taken from the device because it was wrong.
   var distrusts: [Distrust] { manager.distrusts }
   /// The drop that the device found in the last frame, for software to name.
-  var foundDrop: DropReason? { manager.device.foundDrop }
+  var foundDrop: DropReason? { manager.device.base.foundDrop }
   /// Frames that the device dropped for `reason`.
   func drops(_ reason: DropReason) -> UInt64 {
     guard reason == .rule || reason == .malformedDebt, let statistics = statistics(now: 0) else { return 0 }
@@ -134,7 +134,7 @@ final class ManagedSide<D: TellingDevice & ~Copyable>: HardwareSide {
     defer { moved = [] }
     return moved
   }
-  func statistics(now: UInt64) -> DeviceStatistics? { manager.device.tellStatistics(now: now) }
+  func statistics(now: UInt64) -> DeviceStatistics? { manager.device.base.tellStatistics(now: now) }
 
   private func tell(_ rule: UInt32) {
     let form = manager.installed(rule)
