@@ -58,7 +58,12 @@ let package = Package(
     .target(
       name: "HostInventory", dependencies: ["Rules", "CNet"], exclude: ["README.md"], swiftSettings: house),
     .target(
-      name: "Runtime", dependencies: ["HostInventory", "Datapath", "Ports", "Device", "Rules", "Memory"],
+      name: "Runtime",
+      dependencies: [
+        "HostInventory", "Datapath", "Offload", "DeviceDriver", "DeviceBus", "EmulatedDevice", "Ports", "Device",
+        "Rules",
+        "Memory",
+      ],
       exclude: ["README.md"], swiftSettings: house),
     .target(name: "Offload", dependencies: ["Device", "Rules"], exclude: ["README.md"], swiftSettings: house),
     .target(
@@ -131,7 +136,7 @@ let package = Package(
     .testTarget(name: "HostInventoryTests", dependencies: ["HostInventory", "Ports"], swiftSettings: house),
     .testTarget(
       name: "RuntimeTests",
-      dependencies: ["Runtime", "HostInventory", "Control", "Datapath", "Ports", "Device", "Memory"],
+      dependencies: ["Runtime", "HostInventory", "Control", "Offload", "Datapath", "Ports", "Device", "Memory"],
       swiftSettings: house),
     .testTarget(name: "OffloadTests", dependencies: ["Offload", "Device", "Rules"], swiftSettings: house),
     .testTarget(

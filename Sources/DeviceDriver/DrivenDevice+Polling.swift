@@ -31,6 +31,9 @@ extension DrivenDevice where Host: DeviceHost {
     return true
   }
 
+  /// Frames that ``submit(_:kind:port:now:)`` takes of this port now; 0 when the device is lost.
+  public func room(port: UInt16) -> Int { phase == .running ? rings.pairs[pair(port)].room : 0 }
+
   /// Shows the device what was submitted, and kicks it when it sleeps.
   public mutating func flush() {
     guard phase == .running else { return }

@@ -136,7 +136,7 @@ extension DrivenDevice where Host: DeviceHost {
       if slot != nil, rings.publish() { host.kick() }
       if let result = try result(of: slot, now: command.now) { return try body(of: result) }
       if slot == nil { slot = rings.submit(command.bytes) }
-      guard let reason = wait(&patience) else { continue }
+      guard let reason = wait(&patience, isCommand: true) else { continue }
       // A device that reset itself, or died, may have answered before.
       let last = try result(of: slot, now: command.now)
       fence(reason, now: command.now)

@@ -1,6 +1,7 @@
 public import Device
 import DeviceBus
 import Memory
+import Virtqueue
 
 // Calls that wait for the device's answer.
 extension DrivenDevice where Host: DeviceHost {
@@ -118,15 +119,17 @@ extension DrivenDevice where Host: DeviceHost {
     var waits = 0
   }
 
-  /// Waits a little for the device; the reason when it is lost.
-  mutating func wait(_ patience: inout Patience) -> DeviceLoss? {
+  /// Waits a little for the device; the reason when it is lost. Who waits for a command does not look at frames: those that
+  /// were answered may lie there for long.
+  mutating func wait(_ patience: inout Patience, isCommand: Bool = false) -> DeviceLoss? {
     if patience.spins < options.spins {
       patience.spins += 1
       PollTicks.pause()
       return nil
     }
     if let loss = accusation() { return loss }
-    guard rings.requestCalls() else {
+    let isQuiet = isCommand ? rings.admin.requestCalls() : rings.requestCalls()
+    guard isQuiet else {
       patience.waits += 1
       return patience.waits > 1_000_000 ? .silent : nil
     }

@@ -92,6 +92,9 @@ struct DrivenPair: ~Copyable {
     return cookie
   }
 
+  /// Frames that ``submit(_:_:head:)`` takes before the device gives buffers back.
+  var room: Int { min(freeCount, input.free) }
+
   /// Shows the device what was handed out and which output buffers are free again; whether it wants to be kicked.
   mutating func publish() -> Bool {
     let kick = input.publish()

@@ -20,6 +20,27 @@ extension OffloadManager where D: ~Copyable {
     entry.installed.map { $0.actionsOnDevice > 0 } ?? (begun == entry.plan.id)
   }
 
+  /// Reads the counters of up to `limit` rules from place `start` on, in an order that only a plan changes; the place to
+  /// go on at, 0 behind the last rule.
+  public mutating func readCounters(from start: Int, limit: Int, now: UInt64) -> Int {
+    var left = limit
+    var index = max(0, start)
+    while index < entries.count, left > 0 {
+      if entries[index].installed != nil, entries[index].counts {
+        read(index, now)
+        left -= 1
+      }
+      index += 1
+    }
+    return index < entries.count ? index : 0
+  }
+
+  /// What devices counted at rules that are in no plan any more; the manager forgets it.
+  public mutating func takeRetired() -> [UInt32: RuleCounter] {
+    defer { retired = [:] }
+    return retired
+  }
+
   private mutating func read(_ index: Int, _ now: UInt64) {
     guard let reading = try? device.query(entries[index].plan.id, now: now) else { return }
     // A counter that stands still may have been read before other frames of the same moment.

@@ -92,7 +92,7 @@ public struct OffloadManager<D: OffloadDevice & ~Copyable>: ~Copyable {
 
   /// Takes a plan in place of the one before: what both give the device stays, the rest is removed, and what is new
   /// waits for ``poll(now:limit:)``, which this calls once.
-  public mutating func apply(_ plan: Plan, now: UInt64) {
+  public mutating func apply(_ plan: Plan, now: UInt64, limit: Int = .max) {
     dropBegun(now: now)
     var old: [UInt32: Entry] = [:]
     for entry in entries { old[entry.plan.id] = entry }
@@ -124,7 +124,7 @@ public struct OffloadManager<D: OffloadDevice & ~Copyable>: ~Copyable {
     for entry in gone { withdraw(gone: entry, now: now) }
     for entry in old.values where entry.installed == nil { retired[entry.plan.id] = entry.counter }
     settle(now: now)
-    poll(now: now)
+    poll(now: now, limit: limit)
   }
 
   static func precedes(_ a: RulePlan, _ b: RulePlan) -> Bool {

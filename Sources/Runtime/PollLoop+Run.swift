@@ -67,7 +67,7 @@ extension PollLoop {
   /// Carries out what waits at the ports, for a fifth of a second at most: ports may get frames for ever.
   private mutating func drain(_ start: UInt64) {
     var now = start
-    while now &- start < 200_000_000, pass(now: now) > 0 { now = MonotonicClock.now }
+    while now &- start < 200_000_000, pass(now: now) > 0 || device?.isUrgent == true { now = MonotonicClock.now }
     flush(now)
   }
 
@@ -82,6 +82,10 @@ extension PollLoop {
   /// Asks every port to wake the thread; the most urgent answer.
   private mutating func arm(_ sleeper: inout Sleeper) -> Waking {
     var waking = Waking.armed
+    if let device {
+      if device.isUrgent { return .work }
+      if device.isDue { waking = .asking }
+    }
     let count = ports.count
     sleeper.collect { descriptors in
       for index in 0..<count {

@@ -35,7 +35,7 @@ extension PollLoop {
     if !underlays.isEmpty, NeighbourMessages.mayBe(out[index].frame.bytes) { hear(out[index].frame, now) }
   }
 
-  private mutating func sendToHost(_ frame: Frame, _ now: UInt64) {
+  mutating func sendToHost(_ frame: Frame, _ now: UInt64) {
     guard hostPort < 0 || toHost.take(now: now) else { return drop(frame, .hostRate) }
     send(frame, to: hostPort, now)
   }
@@ -71,6 +71,8 @@ extension PollLoop {
   mutating func recycle(_ token: UInt32) {
     if UInt8(truncatingIfNeeded: token >> 24) == datapath.owner {
       datapath.recycle(token)
+    } else if UInt8(truncatingIfNeeded: token >> 24) == DeviceLane.owner, let device {
+      device.recycle(token)
     } else if !ports.recycle(token) {
       own.give(token)
     }

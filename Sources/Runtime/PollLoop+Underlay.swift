@@ -18,8 +18,15 @@ extension PollLoop {
   @inline(never)
   mutating func hold(_ frame: Frame, at index: Int, _ now: UInt64) {
     let remote = frame.outerDestination
-    if case .refused(let reason) = fate(of: remote, at: index) { return drop(frame, reason) }
-    if !held.hold(frame, remote: remote, port: index, now: now) { drop(frame, .nextHopFull) }
+    switch fate(of: remote, at: index) {
+    case .refused(let reason): drop(frame, reason)
+    case .addresses(let destination, let source):
+      // A device does not know the addresses that were found.
+      frame.setEthernet(destination: destination, source: source)
+      if outgoing[index].isFull { flush(index, now) }
+      _ = outgoing[index].append(frame)
+    case .wait: if !held.hold(frame, remote: remote, port: index, now: now) { drop(frame, .nextHopFull) }
+    }
   }
 
   /// Frames held now.

@@ -32,6 +32,9 @@ public struct PollLoop: ~Copyable {
   var underlays: [(port: Int, underlay: Underlay)] = []
   var isResolved = FlatTable<Bool>(repeating: false, count: PortSet.most)
   var held = HeldFrames()
+  /// The device below the data path, and what came from it last.
+  public internal(set) var device: DeviceLane?
+  var fromDevice = EmissionBurst(capacity: FrameBurst.capacity)
   /// Buffers for frames of our own: questions and answers about neighbours.
   var own: FramePool
 
@@ -54,25 +57,33 @@ public struct PollLoop: ~Copyable {
   /// Adds a port under its number in rules, and tells the data path which debts it takes. False when there is no room, or
   /// the number or owner is another's.
   public mutating func add(_ port: consuming TapPort, id: UInt16) -> Bool {
-    guard port.owner != datapath.owner, port.owner != Self.ownOwner else { return false }
+    guard port.owner != datapath.owner, port.owner != Self.ownOwner, port.owner != DeviceLane.owner else {
+      return false
+    }
     return attach(ports.add(port, id: id))
   }
 
   /// See ``add(_:id:)-(TapPort,_)``.
   public mutating func add(_ port: consuming PacketPort, id: UInt16) -> Bool {
-    guard port.owner != datapath.owner, port.owner != Self.ownOwner else { return false }
+    guard port.owner != datapath.owner, port.owner != Self.ownOwner, port.owner != DeviceLane.owner else {
+      return false
+    }
     return attach(ports.add(port, id: id))
   }
 
   /// See ``add(_:id:)-(TapPort,_)``.
   public mutating func add(_ port: consuming VirtqueuePort, id: UInt16) -> Bool {
-    guard port.owner != datapath.owner, port.owner != Self.ownOwner else { return false }
+    guard port.owner != datapath.owner, port.owner != Self.ownOwner, port.owner != DeviceLane.owner else {
+      return false
+    }
     return attach(ports.add(port, id: id))
   }
 
   /// See ``add(_:id:)-(TapPort,_)``.
   public mutating func add(_ port: consuming CapturePort, id: UInt16) -> Bool {
-    guard port.owner != datapath.owner, port.owner != Self.ownOwner else { return false }
+    guard port.owner != datapath.owner, port.owner != Self.ownOwner, port.owner != DeviceLane.owner else {
+      return false
+    }
     return attach(ports.add(port, id: id))
   }
 
@@ -87,24 +98,28 @@ public struct PollLoop: ~Copyable {
   /// not want; both ways within ``setHostRate(_:burst:)``. Without one such frames are dropped.
   public mutating func setHostPort(id: UInt16) { hostPort = ports.index(of: id) }
 
-  /// Asks every port once and carries out what came. `now` is in nanoseconds. Returns how many frames came.
+  /// Asks every port once and carries out what came. `now` is in nanoseconds. Returns how many frames came, those that
+  /// a device gave back included.
   public mutating func pass(now: UInt64) -> Int {
     var frames = 0
-    for index in 0..<ports.count {
+    var answers = 0
+    for index in 0..<ports.count where mayReceive(index) {
       received.removeAll()
       ports.receive(index, &received, now: now)
       guard received.count > 0 else { continue }
       frames &+= received.count
       admit(index, now)
+      if device != nil { offload(index, now) }
       if received.count > 0 { carryOut(now) }
     }
+    if device != nil { answers = turn(now) }
     flush(now)
     statistics.passes &+= 1
-    if frames > 0 {
+    if frames &+ answers > 0 {
       statistics.busyPasses &+= 1
       statistics.frames &+= UInt64(truncatingIfNeeded: frames)
     }
-    return frames
+    return frames &+ answers
   }
 
   /// Drops what became too old, and looks after ports; called a few times a second.
@@ -118,7 +133,7 @@ public struct PollLoop: ~Copyable {
   }
 
   /// The burst that was received, as a whole or in parts.
-  private mutating func carryOut(_ now: UInt64) {
+  mutating func carryOut(_ now: UInt64) {
     var owed: Owed = []
     for index in 0..<received.count { owed.formUnion(received[index].owed) }
     guard !owed.isDisjoint(with: [.tcpSegmentation, .udpSegmentation]) else {

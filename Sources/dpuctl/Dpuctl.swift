@@ -16,6 +16,7 @@ struct Dpuctl: ParsableCommand {
     subcommands: [
       ReplayCommand.self, PlanCommand.self, VerifyCommand.self, GenerateCommand.self, ProfileCommand.self,
       ConfigCommand.self, ExplainCommand.self, MTUCommand.self, StatusCommand.self, PortCommand.self, QueueCommand.self,
+      DeviceCommand.self,
       RuleCommand.self, StatsCommand.self, RuntimeCommand.self, MetricsCommand.self, MonitorCommand.self,
       LogCommand.self,
     ])

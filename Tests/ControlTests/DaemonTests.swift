@@ -20,7 +20,8 @@ final class RunningDaemon {
     """
 
   static func configuration(
-    _ folder: TestFolder, rules: String = RunningDaemon.rules, ports: String = "", mtu: Int = 1600
+    _ folder: TestFolder, rules: String = RunningDaemon.rules, ports: String = "", mtu: Int = 1600,
+    more: String = ""
   ) -> String {
     """
     version: 1
@@ -32,12 +33,13 @@ final class RunningDaemon {
     control: {socket: \(folder.file("s"))}
     journal: {rules: \(folder.file("j")), counters: \(folder.file("c")), sync: never}
     runtime: {rules: 100000}
+    \(more)
     rules: |
     \(rules)
     """
   }
 
-  init(_ folder: TestFolder, frames: Int = 0) throws {
+  init(_ folder: TestFolder, frames: Int = 0, more: String = "") throws {
     self.folder = folder
     var writer = try CaptureWriter(path: folder.file("vm.pcap"))
     let frame: [UInt8] = [2, 0, 0, 0, 0, 9, 2, 0, 0, 0, 0, 8, 0x88, 0xb5] + [UInt8](repeating: 0, count: 46)
@@ -45,7 +47,7 @@ final class RunningDaemon {
     try writer.close()
     let path = folder.file("config.yaml")
     if !FileManager.default.fileExists(atPath: path) {
-      try Self.configuration(folder).write(toFile: path, atomically: true, encoding: .utf8)
+      try Self.configuration(folder, more: more).write(toFile: path, atomically: true, encoding: .utf8)
     }
     let box = Box(try Daemon(file: path, log: EventLog(isQuiet: true)))
     stop = box.daemon.stopper

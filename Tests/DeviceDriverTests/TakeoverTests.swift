@@ -128,6 +128,20 @@ struct TakeoverTests {
     try expect(out == [2] && device.lostInDevice == 5 && (device.query(1, now: 52)).frames == 1)
   }
 
+  @Test("is known to be gone by who waits for a command, though answers to frames lie there that nobody has taken")
+  func commandBehindFrames() throws {
+    let host = InlineHost()
+    let buffer = try Buffer()
+    var device = try start(host)
+    try device.insert(through(1, 2, id: 1), now: 0)
+    for index in 0..<5 { expect(device.submit(buffer.frame(bytes(index)), kind: .received, port: 1, now: 0)) }
+    device.flush()
+    host.step()
+    host.kill()
+    expect(refusal { () throws(Refusal) in _ = try device.query(1, now: 50) } == Refusal(.deviceLost))
+    expect(device.lastLoss?.reason == .gone)
+  }
+
   @Test("is ended and started anew when it does not acknowledge")
   func wedged() throws {
     let host = InlineHost()

@@ -14,6 +14,8 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "Live"))
 import live as lab  # noqa: E402
 
+import device_cases  # noqa: E402
+
 BUILD = os.path.join(lab.ROOT, ".build", os.environ.get("DPU_BUILD", "release"))
 DPUD, DPUCTL = os.path.join(BUILD, "dpud"), os.path.join(BUILD, "dpuctl")
 Failure = lab.Failure
@@ -322,6 +324,22 @@ def case_systemd(field, _):
     while "STOPPING=1" not in said:
         said.append(listener.recv(4096).decode())
     return "READY, STATUS, WATCHDOG, STOPPING"
+
+
+def case_device_model(field, _):
+    return device_cases.device(field, Daemon, configuration, "emulated", "ideal")
+
+
+def case_device_process(field, _):
+    return device_cases.device(field, Daemon, configuration, "process", "ideal")
+
+
+def case_device_bluefield(field, _):
+    return device_cases.device(field, Daemon, configuration, "process", "bluefield3")
+
+
+def case_device_kill(field, _):
+    return device_cases.device_kill(field, Daemon, configuration)
 
 
 CASES = {name[5:]: body for name, body in list(globals().items()) if name.startswith("case_")}

@@ -13,7 +13,7 @@ public struct LiveSettings: Equatable, Sendable {
   /// Buffers of each queue for copies, segments and answers.
   public var buffers = 4096
   /// What carries rules out beside software.
-  public var device = DeviceKind.none
+  public var device = DeviceSettings()
   /// Where the control socket is.
   public var socket = LiveSettings.defaultSocket
   /// The group that may use it.
@@ -29,12 +29,6 @@ public struct LiveSettings: Equatable, Sendable {
 
   /// Where a daemon listens that was not told otherwise.
   public static let defaultSocket = "/run/dpu/dpud.sock"
-
-  /// What carries rules out beside software.
-  public enum DeviceKind: Equatable, Sendable {
-    /// Software alone.
-    case none
-  }
 
   /// The defaults.
   public init() {}
@@ -125,9 +119,7 @@ extension Configuration {
   }
 
   static func readDevice(_ value: YAMLValue, _ live: inout LiveSettings) throws(YAMLError) {
-    var map = try value.map()
-    live.device = try map.required("kind").choice([("none", .none)])
-    try map.finish()
+    live.device = try DeviceSettings.read(value)
   }
 
   static func readControl(_ value: YAMLValue, _ live: inout LiveSettings) throws(YAMLError) {

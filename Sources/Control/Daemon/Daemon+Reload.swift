@@ -2,6 +2,7 @@ import Classifier
 import Datapath
 import Device
 import HostInventory
+import Offload
 import Ports
 import Rules
 import Runtime
@@ -21,9 +22,17 @@ extension Daemon {
     var after = store
     after.setConfigured(next.rules)
     let isSameOverlay = configuration.overlay == next.overlay && configuration.ports == next.ports
-    let report = isSameOverlay ? try changeRules(next) : try changeTables(next, &after)
-    store = after
-    configuration = next
+    let report: JSON
+    if isSameOverlay {
+      report = try changingRules { () throws(RequestFailure) in
+        let report = try changeRules(next)
+        (store, configuration) = (after, next)
+        return report
+      }
+    } else {
+      report = try changeTables(next, &after)
+      (store, configuration) = (after, next)
+    }
     change += 1
     tell(log.note(.notice, "config.reloaded", ["change": .count(change)]))
     systemd.tell("STATUS=\(statusLine)")
@@ -67,10 +76,16 @@ extension Daemon {
     }
     let book: RuleBook
     do { book = try Self.book(next, &after) } catch { throw RequestFailure("rule.refused", "\(error)") }
+    var devices = devices
+    do { try devices?.replan(next, after) } catch { throw RequestFailure("config.invalid", "\(error)") }
     let old = configuration.attachedPorts, new = next.attachedPorts
     let removed = old.filter { !new.contains($0) }, added = new.filter { !old.contains($0) }
     var failures: [String] = []
-    for thread in threads { failures += try move(thread, to: book, next, removed, added) }
+    for thread in threads { failures += try move(thread, to: book, devices, next, removed, added) }
+    if let devices {
+      self.devices?.plan = devices.plan
+      self.devices?.beyond = devices.beyond
+    }
     // No queue looks at the old tables any more: their counts are final.
     for id in store.ids(after: 0, limit: .max) {
       if let count = self.book.counts(of: id), count.frames > 0, after.contains(id) {
@@ -89,21 +104,27 @@ extension Daemon {
 
   private struct Moved: Sendable {
     var queue: QueueCounts?
+    var device: LaneState?
     var ports: [(id: UInt16, counts: PortCounts)] = []
     var failures: [String] = []
   }
 
   private func move(
-    _ thread: PollThread, to book: RuleBook, _ next: Configuration, _ removed: [Configuration.NamedPort],
+    _ thread: PollThread, to book: RuleBook, _ devices: DeviceBook?, _ next: Configuration,
+    _ removed: [Configuration.NamedPort],
     _ added: [Configuration.NamedPort]
   ) throws(RequestFailure) -> [String] {
     let lent = Lent(value: book)
+    let lane: Lent<DeviceLane?>
+    // A device is told its ports and headers when it starts: new tables have a new one.
+    do { lane = Lent(value: try devices?.lane(book)) } catch { throw RequestFailure("device.start", "\(error)") }
     let live = next.live
     let moved = thread.ask(seconds: 30) { (loop: inout PollLoop) -> Moved in
       var moved = Moved()
       let now = MonotonicClock.now
       do {
         let queue = try PollThread.queue(lent.value, buffers: live.buffers)
+        if let before = loop.setDevice(nil, now: now) { moved.device = before.state(counters: .max, now: now) }
         for named in removed {
           let index = loop.ports.index(of: named.port.id)
           if index >= 0 { moved.ports.append((named.port.id, loop.ports.counts(index))) }
@@ -116,6 +137,7 @@ extension Daemon {
         }
         moved.queue = loop.exchange(queue, now: now)
         do { try next.bind(&loop, lent.value) } catch { moved.failures.append("\(error)") }
+        _ = loop.setDevice(lane.value, now: now)
       } catch { moved.failures.append("\(error)") }
       return moved
     }
@@ -125,6 +147,11 @@ extension Daemon {
         hint: moved?.failures.first ?? "restart dpud")
     }
     totals.add(queue)
+    if let device = moved.device {
+      retire(device)
+      totals.drops[Int(DropReason.lostInDevice.rawValue)] += device.lostInDevice
+      self.devices?.states[thread.index] = LaneState()
+    }
     for (id, counts) in moved.ports { totals.add(id, counts) }
     return moved.failures
   }

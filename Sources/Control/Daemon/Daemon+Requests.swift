@@ -36,6 +36,9 @@ extension Daemon {
     Method(name: "runtime.show", parameters: "", help: "Poll threads: calls, vectors, suspends, clocks.") { daemon, _ in
       .result(daemon.showRuntime())
     },
+    Method(name: "device.show", parameters: "", help: "Devices: profile, state, rules, resets, what passed.") {
+      daemon, _ in .result(daemon.showDevices())
+    },
     Method(name: "stats.show", parameters: "", help: "Drops by reason, with their sentences, and sums.") { daemon, _ in
       .result(daemon.showStatistics())
     },
@@ -49,7 +52,9 @@ extension Daemon {
     },
     Method(name: "rule.add", parameters: "rules: list of 'flow create' lines", help: "Adds rules, all of them or none.")
     {
-      (daemon, input) throws(RequestFailure) in .result(try daemon.addRules(try input.texts("rules")))
+      (daemon, input) throws(RequestFailure) in
+      let rules = try input.texts("rules")
+      return .result(try daemon.changingRules { () throws(RequestFailure) in try daemon.addRules(rules) })
     },
     Method(
       name: "rule.check", parameters: "rules: list of 'flow create' lines", help: "Says whether rules would be taken."
@@ -62,12 +67,13 @@ extension Daemon {
     },
     Method(name: "rule.delete", parameters: "ids: list", help: "Deletes rules, all of them or none.") {
       (daemon, input) throws(RequestFailure) in
-      .result(try daemon.deleteRules(try input.wholes("ids", 1...0xff_ffff).map { UInt32($0) }))
+      let ids = try input.wholes("ids", 1...0xff_ffff).map { UInt32($0) }
+      return .result(try daemon.changingRules { () throws(RequestFailure) in try daemon.deleteRules(ids) })
     },
     Method(name: "rule.flush", parameters: "[port]", help: "Deletes all rules that came over the socket.") {
       (daemon, input) throws(RequestFailure) in
       let port = input.members["port"] == nil ? nil : UInt16(try input.whole("port", 0...65535))
-      return .result(try daemon.flushRules(port: port))
+      return .result(try daemon.changingRules { () throws(RequestFailure) in try daemon.flushRules(port: port) })
     },
     Method(
       name: "template.add", parameters: "rule: 'flow create' line, fields: list, [actions: list]",
@@ -86,7 +92,9 @@ extension Daemon {
       guard !input.rows.isEmpty else {
         throw RequestFailure("rows.packed", "rows come as a packed message, not as JSON")
       }
-      return .result(try daemon.addRows(UInt32(try input.whole("template", 0...0xffff_ffff)), input.rows))
+      let template = UInt32(try input.whole("template", 0...0xffff_ffff))
+      return .result(
+        try daemon.changingRules { () throws(RequestFailure) in try daemon.addRows(template, input.rows) })
     },
     Method(name: "config.show", parameters: "", help: "The configuration in force, with defaults.") { daemon, _ in
       .result(daemon.effectiveConfiguration())

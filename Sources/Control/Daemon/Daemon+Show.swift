@@ -2,6 +2,7 @@ import CShim
 import Datapath
 import Device
 import Foundation
+import Offload
 import Ports
 import Rules
 import Runtime
@@ -16,7 +17,7 @@ extension Daemon {
       "uptime_seconds": .integer(Int((now - began) / 1_000_000_000)), "config": .string(file),
       "state": .string(stalled.isEmpty ? "running" : "stalled"), "change": .count(change),
       "rules": .integer(store.count), "rules_configured": .integer(configuration.rules.count),
-      "ports": .integer(configuration.attachedPorts.count), "device": "none",
+      "ports": .integer(configuration.attachedPorts.count), "device": deviceSummary,
       "clients": .integer(server?.clientCount ?? 0),
       "threads": .array(
         threads.map { thread in
@@ -120,12 +121,14 @@ extension Daemon {
 
   private func document(_ id: UInt32, _ rule: Rule) -> JSON {
     let count = count(of: id)
-    return [
+    let plain: JSON = [
       "id": .integer(Int(id)), "source": .string(id < RuleStore.firstID ? "config" : "socket"),
       "group": .integer(Int(rule.attributes.group)), "priority": .integer(Int(rule.attributes.priority)),
       "port": .integer(Int(rule.attributes.port)), "packets": .count(count.frames), "bytes": .count(count.bytes),
-      "place": "software", "rule": .string(RuleStore.line(rule)),
+      "place": .string(place(of: id).rawValue), "rule": .string(RuleStore.line(rule)),
     ]
+    guard let missing = devices?.count(of: id).missing, missing > 0 else { return plain }
+    return .object((plain.members ?? []) + [.init(name: "packets_missing_at_most", value: .count(missing))])
   }
 
   /// A stream of a few hundred rules at a time: what is held is a cursor.
@@ -133,6 +136,7 @@ extension Daemon {
     func optional(_ name: String, _ range: ClosedRange<Int>) throws(RequestFailure) -> Int? {
       input.members[name] == nil ? nil : try input.whole(name, range)
     }
+    lookAtDevices()
     if let id = try optional("id", 1...0xff_ffff) {
       guard let rule = store.rule(UInt32(id)) else { throw RequestFailure("rule.missing", "there is no rule \(id)") }
       return .result(["rules": [document(UInt32(id), rule)]])
@@ -160,14 +164,8 @@ extension Daemon {
 
   func explain(_ id: UInt32) throws(RequestFailure) -> JSON {
     guard let rule = store.rule(id) else { throw RequestFailure("rule.missing", "there is no rule \(id)") }
-    let steps: [JSON] = rule.actions.map {
-      ["action": .string($0.text), "place": "software", "reason": "no_device"]
-    }
-    return .object(
-      (document(id, rule).members ?? []) + [
-        .init(name: "steps", value: .array(steps)),
-        .init(name: "why", value: "this dpud has no device (device.kind is none): software carries every step out"),
-      ])
+    lookAtDevices()
+    return .object((document(id, rule).members ?? []) + placement(of: id, actions: rule.actions.map(\.text)))
   }
 
   func effectiveConfiguration() -> JSON {
@@ -188,7 +186,11 @@ extension Daemon {
         "spin_us": live.spin.map { .integer(Int($0 / 1000)) } ?? .null, "busy": .bool(live.spin == nil),
         "rules": .integer(live.rules), "buffers": .integer(live.buffers),
       ],
-      "device": ["kind": "none"],
+      "device": [
+        "kind": .string(live.device.kind.rawValue), "profile": .string(live.device.profile),
+        "program": live.device.program.map { .string($0) } ?? .null, "rules": .integer(live.device.rules),
+        "silence_ms": .integer(Int(live.device.silence / 1_000_000)), "mode": .string(live.device.mode.rawValue),
+      ],
       "control": ["socket": .string(live.socket), "group": live.group.map { .string($0) } ?? .null],
       "journal": live.journal.map {
         [

@@ -32,6 +32,7 @@ public final class Daemon: RequestHandler {
   var stalled: Set<Int> = []
   var links: [UInt16: LinkState] = [:]
   var lastCompaction = 0
+  var devices: DeviceBook?
 
   /// Reads the configuration of a file, and what it includes.
   ///
@@ -73,8 +74,9 @@ public final class Daemon: RequestHandler {
     counters = if let path = live.counters { try CounterFile(path: path) } else { nil }
     change = journal?.lastNumber ?? 0
     self.store = store
-    book = try Self.book(configuration, &store)
-    if let counters { totals = Totals(counters, configuration, &store) }
+    book = try Self.book(configuration, &self.store)
+    devices = try DeviceBook(configuration, &self.store)
+    if let counters { totals = Totals(counters, configuration, &self.store) }
     try startThreads()
     server = try ControlServer(
       path: live.socket, group: live.group, metricsPort: live.metricsPort, program: "dpud " + Self.version,
@@ -113,10 +115,12 @@ public final class Daemon: RequestHandler {
     for index in 0..<live.threads {
       let core = index < live.cores.count ? live.cores[index] : nil
       let lent = Lent(value: book)
+      let lane = Lent(value: try devices?.lane(book))
       threads.append(
         try PollThread(index: index, core: core, policy: policy, rules: book, buffers: live.buffers) { loop in
           for named in configuration.attachedPorts { try PortOpener.open(named, threads: live.threads, in: &loop) }
           try configuration.bind(&loop, lent.value)
+          _ = loop.setDevice(lane.value, now: MonotonicClock.now)
         })
     }
     let cores = ProcessInfo.processInfo.activeProcessorCount
@@ -133,6 +137,7 @@ public final class Daemon: RequestHandler {
     for thread in threads {
       if let counts = thread.stop() {
         totals.retire(counts)
+        if let state = counts.device { devices?.states[thread.index] = state }
       } else {
         log.note(.error, "thread.stuck", ["thread": .integer(thread.index)])
       }
@@ -167,6 +172,7 @@ public final class Daemon: RequestHandler {
     nextHousekeeping = now &+ 100_000_000
     book.reclaim()
     watch(now: now)
+    tendDevices(now: now)
     persist(all: false)
     compactIfWorth()
   }
@@ -238,6 +244,10 @@ extension Configuration {
     }
     guard rules.count <= live.rules else {
       throw wrong("runtime.rules is \(live.rules), and there are \(rules.count) rules")
+    }
+    if live.device.kind != .none {
+      _ = try ProfileCatalog.choose(live.device.profile)
+      _ = try wantedFeatures()
     }
     if live.threads > 1, ports.contains(where: { $0.nextHops != nil }) {
       throw wrong("next_hops need runtime.threads of 1")

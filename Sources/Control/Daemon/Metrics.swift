@@ -18,7 +18,8 @@ extension Daemon {
     for (name, help, word) in families {
       out.family(name, help, "counter")
       for named in configuration.ports {
-        out.sample(name, [("device", "none"), ("port", named.name)], sums[named.port.id]?[word] ?? 0)
+        out.sample(
+          name, [("device", devices?.profile.name ?? "none"), ("port", named.name)], sums[named.port.id]?[word] ?? 0)
       }
     }
     out.family("dpu_drops_total", "Packets dropped, by reason.", "counter")
@@ -41,6 +42,28 @@ extension Daemon {
     out.family("dpu_queue_alive", "Whether the queue's thread went around within a second.", "gauge")
     for thread in self.threads {
       out.sample("dpu_queue_alive", [("queue", "\(thread.index)")], thread.isAlive(now: MonotonicClock.now) ? 1 : 0)
+    }
+    if let devices {
+      out.family("dpu_device_alive", "Whether the queue's device answers.", "gauge")
+      for (queue, state) in devices.states.enumerated() {
+        out.sample("dpu_device_alive", [("queue", "\(queue)")], state.isAlive ? 1 : 0)
+      }
+      let counts: [(String, String, KeyPath<LaneState, UInt64>)] = [
+        ("dpu_device_packets_total", "Packets given to the device.", \.statistics.submitted),
+        ("dpu_device_finished_packets_total", "Packets that needed no software.", \.statistics.finished),
+        ("dpu_device_lost_packets_total", "Packets that the device had and never answered.", \.lostInDevice),
+        ("dpu_device_starts_total", "Times that the device was started or reset.", \.starts),
+      ]
+      for (name, help, path) in counts {
+        out.family(name, help, "counter")
+        for (queue, state) in devices.states.enumerated() {
+          out.sample(name, [("queue", "\(queue)")], state[keyPath: path])
+        }
+      }
+      out.family("dpu_device_rules", "Rules that the device holds.", "gauge")
+      for (queue, state) in devices.states.enumerated() {
+        out.sample("dpu_device_rules", [("queue", "\(queue)")], UInt64(state.installed))
+      }
     }
     out.family("dpu_rules", "Rules in force.", "gauge")
     out.sample("dpu_rules", [], UInt64(store.count))

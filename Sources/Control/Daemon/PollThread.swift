@@ -36,6 +36,7 @@ struct ThreadCounts: Sendable {
   var loopDrops: [DropReason: UInt64] = [:]
   var statistics = PollStatistics()
   var held = 0
+  var device: LaneState?
   var at: UInt64 = 0
 
   init() {}
@@ -49,6 +50,7 @@ struct ThreadCounts: Sendable {
     }
     queue = QueueCounts(loop.datapath)
     for reason in DropReason.allCases where loop.drops[reason] > 0 { loopDrops[reason] = loop.drops[reason] }
+    if let lost = loop.device?.lostInDevice, lost > 0 { loopDrops[.lostInDevice, default: 0] += lost }
     statistics = loop.statistics
     held = loop.heldFrames
     at = MonotonicClock.now
@@ -90,7 +92,8 @@ final class PollThread: Sendable {
         try prepare(&loop)
         ready.set(nil)
         loop.run(control, policy: policy)
-        let counts = ThreadCounts(loop)
+        var counts = ThreadCounts(loop)
+        counts.device = loop.device?.state(counters: .max, now: MonotonicClock.now)
         try? loop.ports.close()
         ended.set(counts)
       } catch { ready.set(error) }

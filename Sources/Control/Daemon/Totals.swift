@@ -71,7 +71,8 @@ extension Daemon {
   func count(of id: UInt32) -> (frames: UInt64, bytes: UInt64) {
     let base = totals.rules[id] ?? (0, 0)
     let now = book.counts(of: id)
-    return (base.frames + (now?.frames ?? 0), base.bytes + (now?.bytes ?? 0))
+    let device = devices?.count(of: id) ?? (frames: 0, bytes: 0, missing: 0)
+    return (base.frames + (now?.frames ?? 0) + device.frames, base.bytes + (now?.bytes ?? 0) + device.bytes)
   }
 
   /// Ports and drops of all threads and times before.

@@ -57,17 +57,3 @@ struct ModeOptions: ParsableArguments {
       mode: mode, wants: try configuration.wantedFeatures())
   }
 }
-
-extension Configuration {
-  /// The features behind `wants`.
-  func wantedFeatures() throws -> [Want] {
-    try wants.map { word in
-      guard let feature = Feature(named: word) else {
-        throw YAMLError(
-          file: file, line: 0, column: 0,
-          message: "wants: '\(word)' is no feature (known: \(Feature.allNames.joined(separator: ", ")))")
-      }
-      return Want(feature)
-    }
-  }
-}

@@ -1,0 +1,261 @@
+public import Datapath
+import Device
+public import DeviceDriver
+import EmulatedDevice
+public import Offload
+import Rules
+
+/// A device below the data path of one poll loop, its manager, and where software goes on with what comes up. One thread
+/// uses it at a time: whoever makes it hands it to the loop's thread.
+public final class DeviceLane {
+  /// How a lane is made.
+  public struct Options: Sendable {
+    /// Where the device runs.
+    public var place = LiveHost.Place.model
+    /// Rules at most.
+    public var rules = 4096
+    /// Nanoseconds without progress after which a device with work is taken for lost.
+    public var silence: UInt64 = 5_000_000
+    /// Seed of what the device draws.
+    public var seed: UInt64 = 1
+    /// The defaults.
+    public init() {}
+  }
+
+  /// The top byte of the tokens of frames that came from the device.
+  public static let owner: UInt8 = 0xd2
+  /// Rules inserted, and counters read, between two passes.
+  private static let step = 32
+  private static let pause: UInt64 = 1_000_000
+
+  var manager: OffloadManager<DrivenDevice<LiveHost>>
+  private let rules: RuleBook
+  /// No frame is given to the device: its rules are being changed.
+  var isAside = false
+  /// What was done.
+  public internal(set) var statistics = LaneStatistics()
+  private var uses: [UInt32: [(action: Int, encapsulations: Set<UInt16>)]] = [:]
+  private var pathGeneration: UInt64 = 0
+  private var pathsUntil: UInt64 = .max
+  private var nextStep: UInt64 = 0
+  private var cursor = 0
+
+  /// Starts a device for `plan`, of the overlay of `rules`, and begins to give it rules. Waits until the device is there.
+  ///
+  /// - Throws: why it cannot be started.
+  public init(_ plan: Plan, rules: RuleBook, options: Options, now: UInt64) throws(HostError) {
+    self.rules = rules
+    var driving = DrivenDevice<LiveHost>.Options()
+    driving.recoversAtOnce = false
+    driving.silence = options.silence
+    driving.waits = max(1, Int(options.silence / 1_000_000))
+    driving.owner = Self.owner
+    let settings = StartSettings(seed: options.seed, maximumRules: UInt32(clamping: options.rules))
+    manager = OffloadManager(
+      device: try DrivenDevice.start(
+        LiveHost(options.place), abilities: plan.profile.abilities, overlay: plan.deviceOverlay,
+        settings: settings.bytes, options: driving, now: now))
+    apply(plan, now: now)
+  }
+
+  // MARK: Rules
+
+  /// Takes a plan in place of the one before. No frame may be under way in the device.
+  ///
+  /// - Returns: what was counted at rules that are in no plan any more.
+  @discardableResult
+  public func apply(_ plan: Plan, now: UInt64) -> [UInt32: RuleCounter] {
+    uses = [:]
+    for rule in plan.rules {
+      let found = plan.deviceOverlay.encapsulations(in: rule.actions)
+      if !found.isEmpty { uses[rule.id] = found }
+    }
+    manager.apply(plan, now: now, limit: Self.step)
+    pathsUntil = 0
+    tellSoftware()
+    return manager.takeRetired()
+  }
+
+  /// Whether ``followPaths(_:)`` has something to do.
+  @inline(__always)
+  func hasNewPaths(_ now: UInt64) -> Bool {
+    !isAside && (rules.paths.generation != pathGeneration || now >= pathsUntil)
+  }
+
+  /// I4: keeps the device from putting headers in front that lead to a path which has become narrow; others it may again.
+  /// No frame may be under way in the device.
+  func followPaths(_ now: UInt64) {
+    pathGeneration = rules.paths.generation
+    let narrow = rules.narrowPaths(now: now)
+    pathsUntil = narrow.until
+    let encapsulations = Set(narrow.paths.map(\.encapsulation))
+    var held: [UInt32: Int] = [:]
+    for (rule, actions) in uses where !encapsulations.isEmpty {
+      held[rule] = actions.first { !encapsulations.isDisjoint(with: $0.encapsulations) }?.action
+    }
+    manager.hold(held, now: now)
+    tellSoftware()
+  }
+
+  /// Where frames go on that come up with a rule, before any can.
+  private func tellSoftware() {
+    for move in manager.takeMoves() {
+      let form = manager.installed(move.id)
+      rules.setResume(rule: move.id, actionsDone: form.map { $0.isWideGuard ? 0 : $0.actionsOnDevice } ?? 0)
+      statistics.moves &+= 1
+    }
+  }
+
+  /// Does what is due: rules that wait, a device that has to come back, counters.
+  func tend(_ now: UInt64) {
+    guard !isAside else { return }
+    let isAlive = manager.device.isAlive
+    if isAlive, manager.isBusy {
+      manager.poll(now: now, limit: Self.step)
+      return tellSoftware()
+    }
+    guard now >= nextStep else { return }
+    nextStep = now &+ Self.pause
+    if isAlive {
+      cursor = manager.readCounters(from: cursor, limit: 4, now: now)
+    } else {
+      manager.poll(now: now, limit: Self.step)
+      tellSoftware()
+    }
+  }
+
+  // MARK: Frames
+
+  /// Whether frames are given to the device.
+  @inline(__always)
+  var takesFrames: Bool { !isAside && manager.device.isAlive }
+
+  /// Frames that the device had and never answered.
+  public var lostInDevice: UInt64 { manager.device.lostInDevice }
+
+  /// Frames that the device has and has not answered.
+  var unanswered: Int { manager.device.unanswered }
+
+  /// Whether the loop has to go on asking.
+  var isUrgent: Bool { manager.device.unanswered > 0 }
+
+  /// Whether something is due soon that nobody wakes the loop for.
+  var isDue: Bool { !isAside && (!manager.device.isAlive || manager.isBusy) }
+
+  /// Frames that a port may give to the device now.
+  @inline(__always)
+  func room(port: UInt16) -> Int { manager.device.room(port: port) }
+
+  /// Copies a frame to the device; false when it was not taken.
+  @inline(__always)
+  func submit(_ frame: Frame, port: UInt16, now: UInt64) -> Bool {
+    manager.device.submit(frame, kind: .received, port: port, now: now)
+  }
+
+  /// Takes a buffer back.
+  @inline(__always)
+  func recycle(_ token: UInt32) { manager.device.recycle(token) }
+
+  /// Gives what came of frames to `out`, which is empty and has room for `most`.
+  func poll(_ now: UInt64, most: Int, into out: inout EmissionBurst) {
+    manager.device.flush()
+    manager.device.host.serve()
+    var counted = 0
+    let given = manager.device.poll(now: now, most: most) { emission in
+      if emission.frame.outcome != .up || emission.frame.steps.contains(.match) { counted += 1 }
+      _ = out.append(emission)
+    }
+    if given > 0, counted > 0 { manager.noteBypassed(frames: UInt64(counted), now: now) }
+  }
+
+  // MARK: What is asked
+
+  /// What the lane is like; reads up to `counters` rule counters first.
+  public func state(counters: Int, now: UInt64) -> LaneState {
+    if manager.device.isAlive {
+      cursor = counters < manager.count ? manager.readCounters(from: cursor, limit: counters, now: now) : 0
+      if cursor == 0 { manager.readCounters(now: now) }
+    }
+    var state = brief()
+    state.rules = manager.ruleStates()
+    return state
+  }
+
+  /// What the lane is like, without its rules.
+  public func brief() -> LaneState {
+    var state = LaneState()
+    state.statistics = statistics
+    state.isAlive = manager.device.isAlive
+    state.isBusy = manager.isBusy
+    state.resets = manager.resets
+    state.starts = manager.device.starts
+    state.lostInDevice = manager.device.lostInDevice
+    state.stale = manager.device.stale
+    state.unanswered = manager.device.unanswered
+    state.losses = manager.device.losses.map {
+      LaneState.Loss(reason: $0.reason.name, sentence: $0.reason.description, at: $0.at, frames: $0.frames)
+    }
+    state.process = manager.device.host.processID
+    return state
+  }
+}
+
+/// What passed a lane.
+public struct LaneStatistics: Equatable, Sendable {
+  /// Frames given to the device.
+  public var submitted: UInt64 = 0
+  /// Frames that left, were delivered or dropped without software.
+  public var finished: UInt64 = 0
+  /// Frames that came up half done.
+  public var resumed: UInt64 = 0
+  /// Frames that came up as they came.
+  public var missed: UInt64 = 0
+  /// Frames that went past the device: it was lost, its rules were being changed, or the frame came in several segments.
+  public var passedBy: UInt64 = 0
+  /// Rules that changed their place.
+  public var moves: UInt64 = 0
+
+  /// Zeroes.
+  public init() {}
+}
+
+/// What a lane is like: a copy that can be handed on.
+public struct LaneState: Sendable {
+  /// One loss of the device.
+  public struct Loss: Equatable, Sendable {
+    /// One word.
+    public var reason: String
+    /// The sentence.
+    public var sentence: String
+    /// When it was fenced, nanoseconds of ``Ports/MonotonicClock``.
+    public var at: UInt64
+    /// Frames that it had and had not answered.
+    public var frames: Int
+  }
+
+  /// What passed.
+  public var statistics = LaneStatistics()
+  /// The device answers.
+  public var isAlive = false
+  /// Rules wait to be inserted.
+  public var isBusy = false
+  /// Losses that the manager met.
+  public var resets = 0
+  /// Times that the device was started or reset.
+  public var starts: UInt64 = 0
+  /// Frames that the device had and never answered.
+  public var lostInDevice: UInt64 = 0
+  /// Answers of a revoked generation.
+  public var stale: UInt64 = 0
+  /// Frames that the device has.
+  public var unanswered = 0
+  /// Losses, oldest first; the newest 64.
+  public var losses: [Loss] = []
+  /// The device's process; nil for none.
+  public var process: Int32?
+  /// Planned rules.
+  public var rules: [UInt32: RuleState] = [:]
+
+  /// Nothing.
+  public init() {}
+}
