@@ -16,7 +16,7 @@ extension OffloadManager where D: ~Copyable {
   private func isCounting(_ entry: Entry) -> Bool { entry.installed != nil || begun == entry.plan.id }
 
   /// Whether the device does any action of an entry, and so counts for it.
-  private func doesActions(_ entry: Entry) -> Bool {
+  func doesActions(_ entry: Entry) -> Bool {
     entry.installed.map { $0.actionsOnDevice > 0 } ?? (begun == entry.plan.id)
   }
 
@@ -26,7 +26,7 @@ extension OffloadManager where D: ~Copyable {
     var left = limit
     var index = max(0, start)
     while index < entries.count, left > 0 {
-      if entries[index].installed != nil, entries[index].counts {
+      if isCounting(entries[index]), entries[index].counts {
         read(index, now)
         left -= 1
       }

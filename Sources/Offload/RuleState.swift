@@ -28,7 +28,7 @@ extension OffloadManager where D: ~Copyable {
     states.reserveCapacity(entries.count)
     for (index, entry) in entries.enumerated() {
       let form = entry.installed
-      let counts = entry.counts && form.map { $0.actionsOnDevice > 0 } ?? false
+      let counts = entry.counts && doesActions(entry)
       states[entry.plan.id] = RuleState(
         place: place(index), actionsOnDevice: form?.actionsOnDevice ?? 0, isWideGuard: form?.isWideGuard ?? false,
         refusal: refusal(of: entry.plan.id), frames: entry.counter.frames, bytes: entry.counter.bytes,

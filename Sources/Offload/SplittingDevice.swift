@@ -9,7 +9,8 @@ public struct SplittingDevice<D: OffloadDevice & ~Copyable>: OffloadDevice, ~Cop
   /// The device under it.
   public var base: D
   private let prediction: Prediction
-  private let shift: UInt32
+  /// How far the device's ids are shifted; for frames that take another way than ``receive(_:port:now:emit:)``.
+  public let shift: UInt32
   private var held: [UInt32: Held] = [:]
 
   /// A rule of which parts are on the device, or were and counted.

@@ -10,7 +10,7 @@ extension Daemon {
     return [
       "kind": .string(devices.settings.kind.rawValue), "profile": .string(devices.title),
       "alive": .integer(devices.states.count(where: \.isAlive)), "of": .integer(devices.states.count),
-      "rules_used": .integer(devices.states.map(\.installed).max() ?? 0),
+      "rules_used": .integer(devices.states.map { devices.used($0) }.max() ?? 0),
       "rules_limit": .integer(Int(devices.profile.abilities.rules)),
     ]
   }
@@ -31,18 +31,18 @@ extension Daemon {
       "model": .string(devices.profile.model), "access": .string(devices.profile.access.rawValue),
       "mode": .string(devices.settings.mode.rawValue), "rules": .object(places),
       "rules_limit": .integer(Int(devices.profile.abilities.rules)), "rules_not_planned": .integer(devices.beyond),
-      "devices": .array(devices.states.enumerated().map { Self.document($0, $1) }),
+      "devices": .array(devices.states.enumerated().map { Self.document($0, $1, used: devices.used($1)) }),
     ]
   }
 
-  private static func document(_ queue: Int, _ state: LaneState) -> JSON {
+  private static func document(_ queue: Int, _ state: LaneState, used: Int) -> JSON {
     let last: JSON =
       state.losses.last.map {
         ["reason": .string($0.reason), "sentence": .string($0.sentence), "lost_in_device": .integer($0.frames)]
       } ?? .null
     return [
       "queue": .integer(queue), "state": .string(!state.isAlive ? "lost" : state.isBusy ? "filling" : "alive"),
-      "process": state.process.map { .integer(Int($0)) } ?? .null, "rules_used": .integer(state.installed),
+      "process": state.process.map { .integer(Int($0)) } ?? .null, "rules_used": .integer(used),
       "resets": .integer(state.resets), "starts": .count(state.starts),
       "submitted_packets": .count(state.statistics.submitted), "finished_packets": .count(state.statistics.finished),
       "resumed_packets": .count(state.statistics.resumed), "missed_packets": .count(state.statistics.missed),
@@ -105,7 +105,12 @@ extension Daemon {
   }
 }
 
-extension LaneState {
-  /// Rules that the device holds in some form.
-  var installed: Int { rules.values.count { $0.place != .software || $0.isWideGuard } }
+extension DeviceBook {
+  /// Places of the device's table that are taken.
+  func used(_ state: LaneState) -> Int {
+    plan.rules.reduce(0) { sum, rule in
+      guard let known = state.rules[rule.id], known.place != .software || known.isWideGuard else { return sum }
+      return sum + max(1, rule.deviceEntries)
+    }
+  }
 }

@@ -62,7 +62,7 @@ extension Daemon {
       }
       out.family("dpu_device_rules", "Rules that the device holds.", "gauge")
       for (queue, state) in devices.states.enumerated() {
-        out.sample("dpu_device_rules", [("queue", "\(queue)")], UInt64(state.installed))
+        out.sample("dpu_device_rules", [("queue", "\(queue)")], UInt64(devices.used(state)))
       }
     }
     out.family("dpu_rules", "Rules in force.", "gauge")

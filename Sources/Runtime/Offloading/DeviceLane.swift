@@ -28,7 +28,7 @@ public final class DeviceLane {
   private static let step = 32
   private static let pause: UInt64 = 1_000_000
 
-  var manager: OffloadManager<DrivenDevice<LiveHost>>
+  var manager: OffloadManager<SplittingDevice<DrivenDevice<LiveHost>>>
   private let rules: RuleBook
   /// No frame is given to the device: its rules are being changed.
   var isAside = false
@@ -51,10 +51,10 @@ public final class DeviceLane {
     driving.waits = max(1, Int(options.silence / 1_000_000))
     driving.owner = Self.owner
     let settings = StartSettings(seed: options.seed, maximumRules: UInt32(clamping: options.rules))
-    manager = OffloadManager(
-      device: try DrivenDevice.start(
-        LiveHost(options.place), abilities: plan.profile.abilities, overlay: plan.deviceOverlay,
-        settings: settings.bytes, options: driving, now: now))
+    let device = try DrivenDevice.start(
+      LiveHost(options.place), abilities: plan.profile.abilities, overlay: plan.deviceOverlay,
+      settings: settings.bytes, options: driving, now: now)
+    manager = OffloadManager(device: SplittingDevice(device, plan: plan))
     apply(plan, now: now)
   }
 
@@ -131,37 +131,40 @@ public final class DeviceLane {
   var takesFrames: Bool { !isAside && manager.device.isAlive }
 
   /// Frames that the device had and never answered.
-  public var lostInDevice: UInt64 { manager.device.lostInDevice }
+  public var lostInDevice: UInt64 { manager.device.base.lostInDevice }
 
   /// Frames that the device has and has not answered.
-  var unanswered: Int { manager.device.unanswered }
+  var unanswered: Int { manager.device.base.unanswered }
 
   /// Whether the loop has to go on asking.
-  var isUrgent: Bool { manager.device.unanswered > 0 }
+  var isUrgent: Bool { manager.device.base.unanswered > 0 }
 
   /// Whether something is due soon that nobody wakes the loop for.
   var isDue: Bool { !isAside && (!manager.device.isAlive || manager.isBusy) }
 
   /// Frames that a port may give to the device now.
   @inline(__always)
-  func room(port: UInt16) -> Int { manager.device.room(port: port) }
+  func room(port: UInt16) -> Int { manager.device.base.room(port: port) }
 
   /// Copies a frame to the device; false when it was not taken.
   @inline(__always)
   func submit(_ frame: Frame, port: UInt16, now: UInt64) -> Bool {
-    manager.device.submit(frame, kind: .received, port: port, now: now)
+    manager.device.base.submit(frame, kind: .received, port: port, now: now)
   }
 
   /// Takes a buffer back.
   @inline(__always)
-  func recycle(_ token: UInt32) { manager.device.recycle(token) }
+  func recycle(_ token: UInt32) { manager.device.base.recycle(token) }
 
   /// Gives what came of frames to `out`, which is empty and has room for `most`.
   func poll(_ now: UInt64, most: Int, into out: inout EmissionBurst) {
-    manager.device.flush()
-    manager.device.host.serve()
+    manager.device.base.flush()
+    manager.device.base.host.serve()
     var counted = 0
-    let given = manager.device.poll(now: now, most: most) { emission in
+    let shift = manager.device.shift
+    let given = manager.device.base.poll(now: now, most: most) { device in
+      var emission = device
+      emission.frame.rule >>= shift
       if emission.frame.outcome != .up || emission.frame.steps.contains(.match) { counted += 1 }
       _ = out.append(emission)
     }
@@ -188,14 +191,14 @@ public final class DeviceLane {
     state.isAlive = manager.device.isAlive
     state.isBusy = manager.isBusy
     state.resets = manager.resets
-    state.starts = manager.device.starts
-    state.lostInDevice = manager.device.lostInDevice
-    state.stale = manager.device.stale
-    state.unanswered = manager.device.unanswered
-    state.losses = manager.device.losses.map {
+    state.starts = manager.device.base.starts
+    state.lostInDevice = manager.device.base.lostInDevice
+    state.stale = manager.device.base.stale
+    state.unanswered = manager.device.base.unanswered
+    state.losses = manager.device.base.losses.map {
       LaneState.Loss(reason: $0.reason.name, sentence: $0.reason.description, at: $0.at, frames: $0.frames)
     }
-    state.process = manager.device.host.processID
+    state.process = manager.device.base.host.processID
     return state
   }
 }
