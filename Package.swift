@@ -70,7 +70,8 @@ let package = Package(
       name: "Control",
       dependencies: [
         "CShim", "CSocket", "HostInventory", "Runtime", "Datapath", "Offload", "Classifier", "EmulatedDevice",
-        "DeviceDriver", "Ports", "Device", "Rules", "Memory", "Wire", .product(name: "Yams", package: "Yams"),
+        "DeviceDriver", "Ports", "VhostUser", "Device", "Rules", "Memory", "Wire",
+        .product(name: "Yams", package: "Yams"),
       ],
       exclude: [
         "README.md", "Configuration/Configuration.md", "Socket/README.md", "Journal/README.md", "Daemon/README.md",

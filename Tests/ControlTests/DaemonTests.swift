@@ -217,4 +217,31 @@ struct DaemonTests {
     #expect(Self.refusal { try client.ask("rule.add", ["rule": "x"]) } == "request.parameter")
     daemon.end()
   }
+
+  @Test("takes a function's rate, address and representor from the configuration, and refuses what cannot be")
+  func functions() throws {
+    let folder = try TestFolder()
+    let text = RunningDaemon.configuration(
+      folder,
+      ports: """
+          - {name: vf, id: 5, kind: tenant, miss: host, mac: "02:00:00:00:00:05", attach: {vhost_user: {socket: \(folder.file("vf"))}}, function: {rate_bytes: 1000000, check_mac: true, representor: vf-rep}}
+          - {name: vf-rep, id: 6, kind: tenant, attach: {capture: {}}}
+        """)
+    try text.write(toFile: folder.file("config.yaml"), atomically: true, encoding: .utf8)
+    let daemon = try RunningDaemon(folder)
+    let client = try daemon.client()
+    let ports = try client.ask("port.show")["ports"]?.list ?? []
+    #expect(ports.first { $0["name"]?.text == "vf" }?["attached_to"]?.text?.hasSuffix("vf,server,device") == true)
+    let changes = [
+      ("representor: vf-rep", "representor: nobody"), ("mac: \"02:00:00:00:00:05\", ", ""), ("check_mac", "check_mack"),
+      ("vhost_user: {socket: ", "vhost_user: {rings: packed, socket: "),
+    ]
+    for (old, new) in changes {
+      let wrong = text.replacing(old, with: new)
+      #expect(wrong != text)
+      try wrong.write(toFile: folder.file("config.yaml"), atomically: true, encoding: .utf8)
+      #expect(Self.refusal { try client.ask("config.reload") } == "config.invalid")
+    }
+    daemon.end()
+  }
 }

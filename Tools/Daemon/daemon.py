@@ -15,6 +15,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(
 import live as lab  # noqa: E402
 
 import device_cases  # noqa: E402
+import vhost_cases  # noqa: E402
 
 BUILD = os.path.join(lab.ROOT, ".build", os.environ.get("DPU_BUILD", "release"))
 DPUD, DPUCTL = os.path.join(BUILD, "dpud"), os.path.join(BUILD, "dpuctl")
@@ -340,6 +341,10 @@ def case_device_bluefield(field, _):
 
 def case_device_kill(field, _):
     return device_cases.device_kill(field, Daemon, configuration)
+
+
+def case_vhost(field, _):
+    return vhost_cases.vhost(field, Daemon)
 
 
 CASES = {name[5:]: body for name, body in list(globals().items()) if name.startswith("case_")}

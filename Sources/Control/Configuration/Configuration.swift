@@ -14,6 +14,8 @@ public struct Configuration: Sendable {
     public var attachment: PortAttachment?
     /// Where an uplink's next hops come from; nil: encapsulations say them.
     public var nextHops: NextHops?
+    /// What its owner may do; nil: anything.
+    public var function: PortFunction?
   }
 
   /// Where it was read.

@@ -44,6 +44,15 @@ public struct PortAttachment: Equatable, Sendable {
     case packet(String)
     /// Capture files.
     case capture(input: String?, output: String?)
+    /// A vhost-user socket: listening or connecting; the device's side, or the driver's with rings of this kind.
+    case vhostUser(path: String, isClient: Bool, driver: DriverRings?)
+  }
+  /// The rings that a driver's side asks for.
+  public enum DriverRings: String, Equatable, Sendable, CaseIterable {
+    /// Split ones.
+    case split
+    /// Packed ones.
+    case packed
   }
   /// What it is.
   public var kind: Kind
@@ -93,13 +102,33 @@ extension Configuration {
       try files.finish()
       kinds.append(.capture(input: input, output: output))
     }
-    guard kinds.count == 1 else { throw value.error("expected one of tap, packet, capture, found \(kinds.count)") }
+    if let socket = map.optional("vhost_user") { kinds.append(try readVhostUser(socket)) }
+    guard kinds.count == 1 else {
+      throw value.error("expected one of tap, packet, capture, vhost_user, found \(kinds.count)")
+    }
     var attachment = PortAttachment(kind: kinds[0])
     if let offloads = map.optional("offloads") { attachment.offloads = try offloads.bool() }
     if let bypass = map.optional("bypass_queues") { attachment.bypassesQueues = try bypass.bool() }
     if let namespace = map.optional("namespace") { attachment.namespace = try namespace.interfaceName(longest: 255) }
     try map.finish()
     return attachment
+  }
+
+  private static func readVhostUser(_ value: YAMLValue) throws(YAMLError) -> PortAttachment.Kind {
+    var map = try value.map()
+    let socket = try map.required("socket")
+    let path = try socket.string()
+    guard (1...107).contains(path.utf8.count) else { throw socket.error("a socket's path has 1 to 107 bytes") }
+    var isClient = false
+    if let role = map.optional("role") { isClient = try role.choice([("server", false), ("client", true)]) }
+    var isDriver = false
+    if let side = map.optional("side") { isDriver = try side.choice([("device", false), ("driver", true)]) }
+    let rings = try map.optional("rings").map { (value) throws(YAMLError) in
+      guard isDriver else { throw value.error("the driver's side chooses the rings; this is the device's") }
+      return try value.choice(PortAttachment.DriverRings.allCases.map { ($0.rawValue, $0) })
+    }
+    try map.finish()
+    return .vhostUser(path: path, isClient: isClient, driver: isDriver ? rings ?? .split : nil)
   }
 
   static func readRuntime(_ value: YAMLValue, _ live: inout LiveSettings) throws(YAMLError) {

@@ -35,6 +35,10 @@ extension Configuration {
         guard kind == .uplink else { throw value.error("only an uplink has next hops") }
         nextHops = try readNextHops(value)
       }
+      let function = try map.optional("function").map { (value) throws(YAMLError) in
+        guard kind == .tenant else { throw value.error("only a port of kind tenant is a function") }
+        return try PortFunction.read(value, mac: port.mac)
+      }
       try map.finish()
       guard !name.isEmpty, !name.contains(where: { $0 == "=" || $0.isWhitespace }) else {
         throw nameValue.error("a port's name has no spaces and no '='")
@@ -43,9 +47,18 @@ extension Configuration {
         throw nameValue.error("the name '\(name)' stands twice")
       }
       guard !ports.contains(where: { $0.port.id == id }) else { throw entry.error("the id \(id) stands twice") }
-      ports.append(NamedPort(name: name, port: port, attachment: attachment, nextHops: nextHops))
+      ports.append(NamedPort(name: name, port: port, attachment: attachment, nextHops: nextHops, function: function))
     }
     guard !ports.isEmpty else { throw value.error("at least one port is needed") }
+    for named in ports {
+      guard let representor = named.function?.representor else { continue }
+      guard ports.contains(where: { $0.name == representor && $0.name != named.name }) else {
+        throw value.error("no other port is called '\(representor.prefix(60))', the representor of '\(named.name)'")
+      }
+      guard ports.filter({ $0.function?.representor == representor }).count == 1 else {
+        throw value.error("'\(representor)' is the representor of two ports")
+      }
+    }
     return ports
   }
 

@@ -217,6 +217,9 @@ extension Configuration.NamedPort {
     case .tap(let name): return "tap:\(name)\(place)"
     case .packet(let name): return "packet:\(name)\(place)"
     case .capture(let input, let output): return "capture:\(input ?? "-"),\(output ?? "-")"
+    case .vhostUser(let path, let isClient, let driver):
+      let side = driver.map { "driver,\($0.rawValue)" } ?? "device"
+      return "vhost_user:\(path),\(isClient ? "client" : "server"),\(side)"
     }
   }
 }

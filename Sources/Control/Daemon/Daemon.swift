@@ -222,10 +222,28 @@ extension Configuration {
   /// Rules that the daemon adds by itself, with the ids they have: the host port and the first uplink are bound to each
   /// other.
   var ownRules: [NumberedRule] {
-    guard let host = ports.first(where: { $0.port.kind == .host }), host.attachment != nil,
+    var rules: [NumberedRule] = []
+    if let host = ports.first(where: { $0.port.kind == .host }), host.attachment != nil,
       let uplink = ports.first(where: { $0.port.kind == .uplink })
-    else { return [] }
-    return [NumberedRule(id: RuleStore.lastID + 1, rule: PassRule.from(host.port.id, to: uplink.port.id))]
+    {
+      rules.append(NumberedRule(id: RuleStore.lastID + 1, rule: PassRule.from(host.port.id, to: uplink.port.id)))
+    }
+    for function in ports.compactMap({ virtualFunction($0, queues: 1) }) {
+      guard let rule = function.representorRule else { continue }
+      rules.append(NumberedRule(id: RuleStore.lastID + 1 + UInt32(rules.count), rule: rule))
+    }
+    return rules
+  }
+
+  /// What the owner of a port may do through one of `queues`; nil when nothing is said about it.
+  func virtualFunction(_ named: NamedPort, queues: Int) -> VirtualFunction? {
+    guard let wanted = named.function else { return nil }
+    var function = VirtualFunction(port: named.port.id, owner: named.port.tenant)
+    function.mac = wanted.holdsAddress ? named.port.mac : 0
+    function.rate = wanted.rate == 0 ? 0 : max(1, wanted.rate / UInt64(queues))
+    function.burst = wanted.burst
+    function.representor = wanted.representor.flatMap { name in ports.first { $0.name == name }?.port.id }
+    return function
   }
 
   /// What a running daemon asks of a configuration beside what a capture run does.
@@ -233,7 +251,7 @@ extension Configuration {
     func wrong(_ message: String) -> YAMLError { YAMLError(file: file, line: 0, column: 0, message: message) }
     for named in ports where live.threads > 1 {
       switch named.attachment?.kind {
-      case .packet, .capture:
+      case .packet, .capture, .vhostUser:
         throw wrong(
           "ports: '\(named.name)' has one queue, runtime.threads is \(live.threads); only TAP devices have several")
       default: continue

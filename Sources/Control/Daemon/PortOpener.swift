@@ -1,6 +1,7 @@
 import Device
 import Ports
 import Runtime
+import VhostUser
 
 /// Makes the port of an attachment and adds it to a loop; called on the loop's thread.
 enum PortOpener {
@@ -37,6 +38,14 @@ enum PortOpener {
       wanted.mtu = Int(port.mtu)
       wanted.mac = port.mac
       isAdded = loop.add(try CapturePort(wanted, name: named.name, id: port.id, owner: owner), id: port.id)
+    case .vhostUser(let path, let isClient, let driver):
+      var wanted = VirtqueuePort.Options(path: path)
+      wanted.role = isClient ? .client : .server
+      if let driver { wanted.side = .driver(isPacked: driver == .packed) }
+      wanted.offloads = attachment.offloads
+      if port.mac != 0 { wanted.mac = port.mac }
+      wanted.mtu = port.mtu
+      isAdded = loop.add(try VirtqueuePort(wanted, id: port.id, owner: owner), id: port.id)
     }
     guard isAdded else { throw RequestFailure("port.room", "port '\(named.name)': there is no room for it") }
     if port.kind == .host { loop.setHostPort(id: port.id) }
