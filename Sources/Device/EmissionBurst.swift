@@ -47,6 +47,22 @@ public struct EmissionBurst: ~Copyable {
     return true
   }
 
+  /// How many emissions more there is room for.
+  @inlinable public var room: Int { emissions.count &- used }
+
+  /// Where the next ``room`` emissions go, for a loop that writes them whole and then says so by ``wrote(_:)``.
+  @unsafe @inlinable @inline(__always)
+  public mutating func next() -> UnsafeMutablePointer<Emission> {
+    unsafe UnsafeMutablePointer(mutating: emissions.place(used).assumingMemoryBound(to: Emission.self))
+  }
+
+  /// `count` emissions were written at ``next()``; more than there was ``room`` for is the caller's bug and traps.
+  @inlinable @inline(__always)
+  public mutating func wrote(_ count: Int) {
+    precondition(count >= 0 && count <= room)
+    used &+= count
+  }
+
   /// Adds a token whose buffer is free again; false when there is no room.
   @inlinable @inline(__always)
   public mutating func release(_ token: UInt32) -> Bool {

@@ -243,6 +243,19 @@ extension Frame {
     outcome = .forward
   }
 
+  /// ``wrap(_:rule:)`` for callers that have looked whether ``headroom`` and a length of 65,535 allow it: nothing traps.
+  @inlinable @inline(__always)
+  public mutating func wrapUnchecked(_ count: UInt16, rule: UInt32) {
+    address &-= UInt(count)
+    storedHeadroom &-= count
+    storedLength &+= count
+    clearOffsets()
+    checksums.rawValue <<= 4
+    steps = Steps(rawValue: steps.rawValue | Steps.match.rawValue | Steps.encapsulate.rawValue)
+    self.rule = rule
+    outcome = .forward
+  }
+
   /// What a decapsulation leaves of the record: the bytes `start..<end`, and what was known of the inner checksums. A
   /// range outside of the segment traps.
   @inlinable @inline(__always)

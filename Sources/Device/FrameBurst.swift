@@ -33,6 +33,12 @@ public struct FrameBurst: ~Copyable {
     return true
   }
 
+  /// Where the record at `index` is, for a loop that has looked at ``count``.
+  @unsafe @inlinable @inline(__always)
+  public func place(_ index: Int) -> UnsafePointer<Frame> {
+    unsafe frames.place(index).assumingMemoryBound(to: Frame.self)
+  }
+
   /// Segments behind the frames' first ones, 0…``segmentCapacity``.
   @inlinable public var segmentCount: Int { usedSegments }
 

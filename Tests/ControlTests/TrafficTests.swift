@@ -223,6 +223,30 @@ struct ComparatorTests {
     }
   }
 
+  @Test("lets a copy that was merged and cut again have another identification where the packet has DF, and else none")
+  func renumberedCopies() {
+    var configuration = self.configuration
+    configuration.overlay.sampleActions = [1: [.representedPort(5)]]
+    configuration.rules = [
+      NumberedRule(id: 1, rule: Rule(pattern: [], actions: [.sample(ratio: 1, index: 1), .representedPort(0)]))
+    ]
+    for (merges, fragment, allows) in [(true, UInt16(0x4000), true), (true, 0, false), (false, 0x4000, false)] {
+      configuration.ports = [Configuration.NamedPort(name: "five", port: Port(id: 5, kind: .tenant, coalesces: merges))]
+      func copy(_ id: UInt16) -> Result {
+        var plan = FrameBlueprint(outer: .init(l4: .udp), payload: [1, 2, 3, 4])
+        (plan.outer.id, plan.outer.fragment) = (id, fragment)
+        var result = sent(plan.bytes(), port: 5, rule: 1)
+        result.isCopy = true
+        return result
+      }
+      var comparator = Comparator(configuration)
+      let frame = sent([7], rule: 1)
+      comparator.compare(
+        frame: 1, device: [copy(8), frame], software: [copy(7), frame], handover: .untouched, rightChecksums: false)
+      #expect((comparator.count == 0) == allows)
+    }
+  }
+
   @Test("finds another tunnel key, and what is said of checksums and is not so")
   func record() {
     let frame = FrameBlueprint(outer: .init(l4: .tcp), payload: [1, 2, 3]).bytes()

@@ -86,8 +86,10 @@ public struct Comparator {
   }
 
   private mutating func compareCopies(
-    _ number: Int, _ ours: [Result], _ all: [Result], _ handover: Handover?
+    _ number: Int, _ device: [Result], _ software: [Result], _ handover: Handover?
   ) {
+    var ours = device.map(settled)
+    let all = software.map(settled)
     let (theirs, isExact) = copies.expected(of: all, handover)
     guard isExact else {
       // Which of them the device side should have is not known: each must be one of them, in order.
@@ -105,13 +107,26 @@ public struct Comparator {
     if ours.count != theirs.count {
       return note(number, "device side copied \(summary(ours)), expected by its counts \(summary(theirs))")
     }
-    let ours = reordered(ours, like: theirs)
+    ours = reordered(ours, like: theirs)
     for (ours, theirs) in zip(ours, theirs) { compare(number, ours, theirs, isAlone: false) }
   }
 
   /// Whether a result may have waited to be merged, and others have passed it.
   private func waits(_ result: Result) -> Bool {
     if case .forwarded(let port) = result.fate { merging.contains(port) } else { false }
+  }
+
+  /// A result without the identification that cutting a merged frame gives its pieces (B6: with DF it may stand still in
+  /// what was merged).
+  private func settled(_ result: Result) -> Result {
+    guard waits(result), let at = FlowIdentity.packet(in: result.bytes), at + 20 <= result.bytes.count,
+      result.bytes[at] >> 4 == 4, result.bytes[at + 6] & 0x40 != 0, ChecksumJudge.isRight(result.bytes)
+    else { return result }
+    var settled = result
+    for place in [4, 5, 10, 11] { settled.bytes[at + place] = 0 }
+    let check = ~sum(settled.bytes[at..<min(settled.bytes.count, at + Int(result.bytes[at] & 15) * 4)])
+    (settled.bytes[at + 10], settled.bytes[at + 11]) = (UInt8(check >> 8), UInt8(check & 0xff))
+    return settled
   }
 
   /// `ours` with those that may have waited moved to where their like is among `theirs`.

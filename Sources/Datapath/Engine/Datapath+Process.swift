@@ -132,7 +132,7 @@ extension Datapath {
     let port = ports.entries[Int(program.port)]
     let length = burst[index].length
     let padded = Int(templates.templates[slot].padded)
-    guard stacks[index].outer.hasEthernet, templates.templates[slot].overhead &+ length <= Int(port.mtu),
+    guard stacks[index].outer.hasEthernet, Int(templates.templates[slot].overhead) &+ length <= Int(port.mtu),
       burst[index].headroom >= padded, length &+ padded <= 0xffff
     else { return false }
     // The record is copied before it is changed: a wide load of what narrow stores have just written waits for them.

@@ -13,17 +13,18 @@ extension Datapath {
     let isUplink = ports.entries[inPort].kind == .uplink
     let port = ports.entries[Int(program.port)]
     var entry = FlowEntry()
-    (entry.index, entry.payload, entry.rule) = (hit.index, hit.payload, reader.id(of: hit))
+    (entry.index, entry.rule) = (hit.index, reader.id(of: hit))
     (entry.counts, entry.ages) = (program.counts, program.ages)
     (entry.port, entry.mtu) = (port.id, port.mtu)
     switch program.shape {
     case .encapPort where !isUplink:
-      entry.way = .encap
+      entry.way = templates.templates[Int(program.template)].isPlain ? .plainEncap : .encap
       entry.template = program.template
       entry.entropy = templates.templates[Int(program.template)].port(FlowHash.hash(frame.bytes, stacks[index].outer))
     case .decapPort where stacks[index].hasSoundTunnel && stacks[index].tunnelProtocol == 0x6558:
       guard Decapsulator.isAsked(frame.bytes, stacks[index], program.kind) else { return }
-      entry.way = .decap
+      let sum = frame.bytes.load(Int(stacks[index].outer.l4) + 6, as: UInt16.self)
+      entry.way = sum == 0 || frame.checksums[.outerL4] == .good ? .plainDecap : .decap
       entry.kind = program.kind
       entry.tunnelKey = stacks[index].tunnelKey
     case .port where !isUplink:
@@ -43,9 +44,9 @@ extension Datapath {
     // Not a switch: its table of jumps costs more than two tests that go the same way most of the time.
     let way = unsafe entry.pointee.way
     let isDone: Bool
-    if way == .encap {
+    if way == .encap || way == .plainEncap {
       isDone = unsafe encapKnown(burst, index, entry, &out)
-    } else if way == .decap {
+    } else if way == .decap || way == .plainDecap {
       isDone = unsafe decapKnown(burst, index, entry, &out)
     } else {
       isDone = unsafe portKnown(burst, index, entry, &out)
@@ -54,7 +55,7 @@ extension Datapath {
   }
 
   @inline(__always)
-  private func countKnown(_ entry: UnsafePointer<FlowEntry>, length: Int) {
+  func countKnown(_ entry: UnsafePointer<FlowEntry>, length: Int) {
     let hit = unsafe reader.resumed(index: entry.pointee.index, payload: 0)
     if unsafe entry.pointee.counts {
       reader.count(hit, bytes: length)
@@ -72,22 +73,15 @@ extension Datapath {
       to: HeaderTemplate.self)
     let length = burst[index].length
     let padded = unsafe Int(template.pointee.padded)
-    guard unsafe template.pointee.overhead &+ length <= Int(entry.pointee.mtu), burst[index].headroom >= padded,
+    guard unsafe Int(template.pointee.overhead) &+ length <= Int(entry.pointee.mtu), burst[index].headroom >= padded,
       length &+ padded <= 0xffff, unsafe out.append(burst, index, port: entry.pointee.port)
     else { return false }
     unsafe countKnown(entry, length: length)
     let bytes = unsafe UnsafeMutableRawPointer(burst[index].bytes.unsafeBase)
     let carried = unsafe CarriedFacts(bytes, entry.pointee.outer)
-    if unsafe template.pointee.isPlain {
-      unsafe template.pointee.wrapPlain(
-        bytes, length: length, from: templates.end(entry.pointee.template), tos: carried.tos,
-        port: entry.pointee.entropy)
-      unsafe out[out.count &- 1].frame.wrap(Int(template.pointee.length), rule: entry.pointee.rule)
-    } else {
-      unsafe wrap(
-        &out[out.count &- 1].frame, Int(entry.pointee.template), carried, entropy: entry.pointee.entropy,
-        rule: entry.pointee.rule)
-    }
+    unsafe wrap(
+      &out[out.count &- 1].frame, Int(entry.pointee.template), carried, entropy: entry.pointee.entropy,
+      rule: entry.pointee.rule)
     return true
   }
 
@@ -144,7 +138,7 @@ extension Datapath {
 
   /// The checksum of an IPv4 header of 20 bytes: the sum does not depend on the byte order.
   @inline(__always)
-  private func isHeaderValid(_ header: UnsafeRawPointer) -> Bool {
+  func isHeaderValid(_ header: UnsafeRawPointer) -> Bool {
     let first = unsafe header.loadUnaligned(as: UInt64.self)
     let second = unsafe header.loadUnaligned(fromByteOffset: 8, as: UInt64.self)
     let third = unsafe header.loadUnaligned(fromByteOffset: 16, as: UInt32.self)
@@ -188,45 +182,5 @@ extension CarriedFacts {
       ttl = unsafe l3.load(fromByteOffset: 8, as: UInt8.self)
       df = unsafe l3.load(fromByteOffset: 6, as: UInt8.self) & 0x40 != 0
     }
-  }
-}
-
-extension TemplateStore {
-  /// Behind the last byte of a template's buffer; ``slotSize`` bytes in front of it may be read.
-  @unsafe @inline(__always)
-  func end(_ slot: UInt32) -> UnsafeRawPointer {
-    unsafe UnsafeRawPointer(tail(slot, count: Self.slotSize).unsafeBase) + Self.slotSize
-  }
-}
-
-extension HeaderTemplate {
-  /// ``prepend(to:from:)`` and ``finishPlain(_:tos:port:)`` for a frame of `length` bytes at `bytes` with ``padded`` bytes
-  /// in front that may be written; `end` is the end of the template's bytes.
-  @inline(__always)
-  func wrapPlain(
-    _ bytes: UnsafeMutableRawPointer, length: Int, from end: UnsafeRawPointer, tos inner: UInt8, port: UInt16
-  ) {
-    var at = Int(padded)
-    while at > 0 {
-      let low = unsafe end.loadUnaligned(fromByteOffset: -at, as: SIMD2<UInt64>.self)
-      let high = unsafe end.loadUnaligned(fromByteOffset: 16 &- at, as: SIMD2<UInt64>.self)
-      unsafe bytes.storeBytes(of: low, toByteOffset: -at, as: SIMD2<UInt64>.self)
-      unsafe bytes.storeBytes(of: high, toByteOffset: 16 &- at, as: SIMD2<UInt64>.self)
-      at &-= 32
-    }
-    let own = Int(self.length)
-    let ip = unsafe bytes - own + Int(l3)
-    let udp = unsafe bytes - own + Int(l4)
-    let total = length &+ own &- Int(l3)
-    let tos = dscp | (copiesECN ? inner & 3 : 0)
-    let sum = UInt32(headerSum) &+ UInt32(tos) &+ UInt32(truncatingIfNeeded: total) &+ 0x4000 &+ UInt32(ttl) << 8
-    let folded = (sum & 0xffff) &+ sum >> 16
-    let checksum = ~UInt16(truncatingIfNeeded: (folded & 0xffff) &+ folded >> 16)
-    unsafe ip.storeBytes(of: tos, toByteOffset: 1, as: UInt8.self)
-    unsafe ip.storeBytes(of: UInt16(truncatingIfNeeded: total).bigEndian, toByteOffset: 2, as: UInt16.self)
-    unsafe ip.storeBytes(of: checksum.bigEndian, toByteOffset: 10, as: UInt16.self)
-    unsafe udp.storeBytes(of: port.bigEndian, as: UInt16.self)
-    let behind = UInt16(truncatingIfNeeded: length &+ own &- Int(l4))
-    unsafe udp.storeBytes(of: behind.bigEndian, toByteOffset: 4, as: UInt16.self)
   }
 }

@@ -14,6 +14,8 @@ struct FlowCache: ~Copyable {
   static let mostShapes = 16
   /// Guesses of each direction.
   static let guesses = 32
+  /// Flows at most: a slot's offset has 32 bits.
+  static let mostFlows = 1 << 24
 
   /// Places, a power of two; 0 is no cache.
   let capacity: Int
@@ -33,7 +35,7 @@ struct FlowCache: ~Copyable {
   /// A cache of `capacity` flows, rounded up to a power of two; 0 for none.
   init(capacity: Int) {
     var places = capacity > 0 ? 64 : 0
-    while places < capacity { places *= 2 }
+    while places < min(capacity, Self.mostFlows) { places *= 2 }
     self.capacity = places
     tags = FlatTable(repeating: 0, count: places)
     slots = FlatTable(repeating: FlowSlot(), count: places)
@@ -46,7 +48,7 @@ struct FlowCache: ~Copyable {
   /// Whether this burst of `reader`'s asks the cache.
   @inline(__always)
   mutating func begin(_ reader: borrowing Reader) -> Bool {
-    guard capacity > 0, reader.generation < 1 << 40, pace.isOpen() else { return false }
+    guard capacity > 0, pace.isOpen() else { return false }
     if generation != reader.generation {
       generation = reader.generation
       pace.forget()
@@ -109,7 +111,10 @@ struct FlowCache: ~Copyable {
     for slot in 0..<flows.count where rest & 1 &<< UInt64(slot) == 0 && FlowEntry.place(flows[slot]) == place {
       return false
     }
-    entry.stamp = FlowEntry.stamp(generation: generation, shape: index, inPort: inPort)
+    entry.generation = generation
+    entry.frames = FlowEntry.kind(shape: index, inPort: inPort)
+    entry.mask = UInt32(truncatingIfNeeded: index * FlowShape.reach)
+    entry.lines = shapes[index].lines
     slots[place].entry = entry
     tags[place] = tag
     pace.take()
@@ -135,7 +140,7 @@ struct FlowCache: ~Copyable {
     return pace.turn & 16 == 0 ? first : second
   }
 
-  private func isOld(_ place: Int) -> Bool { slots[place].entry.stamp & 0xff_ffff_ffff != generation }
+  private func isOld(_ place: Int) -> Bool { slots[place].entry.generation != generation }
 
   /// The place of the frame's shape, made when there is none yet; nil when there is no room or the key does not fit.
   private mutating func shape(_ frame: Frame, _ stack: HeaderStack, uplink: Bool) -> Int? {

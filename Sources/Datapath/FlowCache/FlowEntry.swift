@@ -40,14 +40,24 @@ struct FlowSlot: BitwiseCopyable {
 
 /// What is to be done with the frames of a flow: the rule that they hit and its program, flattened. One cache line.
 struct FlowEntry: BitwiseCopyable {
-  enum Way: UInt8, BitwiseCopyable { case none = 0, port, encap, decap }
+  enum Way: UInt8, BitwiseCopyable {
+    case none = 0
+    case port, encap, decap
+    /// An encapsulation whose template is plain (``HeaderTemplate/isPlain``).
+    case plainEncap
+    /// A decapsulation whose outer headers have no UDP checksum, mostly.
+    case plainDecap
+  }
 
-  /// What has to be the same for the entry to hold: ``stamp(generation:shape:inPort:)``; 0 when the place is empty.
-  var stamp: UInt64 = 0
-  /// The rule's dense index and id, and its program.
+  /// The rules that the entry was found under (``Classifier/Reader/generation``); 0 when the place is empty.
+  var generation: UInt64 = 0
+  /// Its in-port's index and its shape: ``kind(shape:inPort:)``.
+  var frames: UInt32 = 0
+  /// Where the shape's mask is, in bytes from the first mask.
+  var mask: UInt32 = 0
+  /// The rule's dense index and id.
   var index: UInt32 = 0
   var rule: UInt32 = 0
-  var payload: UInt32 = 0
   /// Template of an encapsulation.
   var template: UInt32 = 0
   /// The tunnel's key where one is taken off.
@@ -63,18 +73,29 @@ struct FlowEntry: BitwiseCopyable {
   var kind: TunnelKind = .none
   /// Where the inner frame begins; 0 without a tunnel.
   var innerStart: UInt8 = 0
+  /// Cache lines of the key, 1…3.
+  var lines: UInt8 = 0
   var outer = LevelCheck()
   var inner = LevelCheck()
   // To a cache line.
   private var spare: UInt64 = 0
 
-  /// The rules that an entry was found under, its shape and its in-port's index, as one word that is not 0.
+  /// What has to be the same for an entry to hold beside the key and the rules; not 0.
   @inline(__always)
-  static func stamp(generation: UInt64, shape: Int, inPort: Int) -> UInt64 {
-    UInt64(truncatingIfNeeded: inPort) &<< 48 | UInt64(truncatingIfNeeded: shape &+ 1) &<< 40 | generation
+  static func kind(shape: Int, inPort: Int) -> UInt32 {
+    UInt32(truncatingIfNeeded: inPort) &<< 8 | UInt32(truncatingIfNeeded: shape &+ 1)
+  }
+
+  /// Where a flow may be, as one word that is not 0: the slot's offset in bytes, and behind it ``kind(shape:inPort:)``.
+  @inline(__always)
+  static func candidate(_ place: Int, shape: Int, inPort: Int) -> UInt64 {
+    UInt64(kind(shape: shape, inPort: inPort)) &<< 32
+      | UInt64(truncatingIfNeeded: place &* MemoryLayout<FlowSlot>.stride)
   }
 
   /// The place that a candidate names.
   @inline(__always)
-  static func place(_ candidate: UInt64) -> Int { Int(truncatingIfNeeded: candidate & 0xff_ffff_ffff) }
+  static func place(_ candidate: UInt64) -> Int {
+    Int(UInt32(truncatingIfNeeded: candidate)) / MemoryLayout<FlowSlot>.stride
+  }
 }

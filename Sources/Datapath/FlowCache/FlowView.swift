@@ -70,29 +70,33 @@ struct FlowView {
     unsafe UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: Int(part.offset), as: UInt64.self)) & part.mask
   }
 
-  /// Where the frame's flow may be, for ``recognise(_:length:_:)``; 0 when it surely is nowhere. `reach` is how many bytes
-  /// from `bytes` on may be read.
+  /// Where the frame's flow may be by the guess for its shape, for ``recognise(_:length:_:)``; 0 when it is not there.
+  /// `reach` is how many bytes from `bytes` on may be read, at least 64.
   @inline(__always)
-  func candidate(_ bytes: UnsafeRawPointer, length: Int, reach: Int, inPort: Int, uplink: Bool) -> UInt64 {
-    guard reach >= 64 else { return 0 }
+  func guessed(_ bytes: UnsafeRawPointer, length: Int, reach: Int, inPort: Int, uplink: Bool) -> UInt64 {
     let count = unsafe uplink ? uplinkShapes : tenantShapes
     let first = uplink ? FlowCache.mostShapes : 0
     let guessed = unsafe Int(guesses[Self.guess(bytes, uplink: uplink)])
-    if guessed &- first < count, guessed >= first {
-      let found = unsafe self.look(bytes, length: length, reach: reach, guessed, inPort: inPort)
-      if found != 0 { return found }
-    }
-    return unsafe search(bytes, length: length, reach: reach, first..<first &+ count, but: guessed, inPort: inPort)
+    guard guessed &- first < count, guessed >= first else { return 0 }
+    return unsafe look(bytes, length: length, reach: reach, guessed, inPort: inPort)
+  }
+
+  /// Where the frame's flow may be, by all shapes.
+  @inline(never)
+  func candidate(_ bytes: UnsafeRawPointer, length: Int, reach: Int, inPort: Int, uplink: Bool) -> UInt64 {
+    let count = unsafe uplink ? uplinkShapes : tenantShapes
+    let first = uplink ? FlowCache.mostShapes : 0
+    return unsafe search(bytes, length: length, reach: reach, first..<first &+ count, inPort: inPort)
   }
 
   /// The other shapes: those whose tests the frame passes.
-  @inline(never)
+  @inline(__always)
   private func search(
-    _ bytes: UnsafeRawPointer, length: Int, reach: Int, _ range: Range<Int>, but guessed: Int, inPort: Int
+    _ bytes: UnsafeRawPointer, length: Int, reach: Int, _ range: Range<Int>, inPort: Int
   ) -> UInt64 {
     var index = range.lowerBound
     while index < range.upperBound {
-      if index != guessed, reach >= Int(unsafe shapes[index].lines) &* 64, unsafe passes(bytes, shapes + index) {
+      if reach >= Int(unsafe shapes[index].lines) &* 64, unsafe passes(bytes, shapes + index) {
         let found = unsafe look(bytes, length: length, reach: reach, index, inPort: inPort)
         if found != 0 { return found }
       }
@@ -134,13 +138,13 @@ struct FlowView {
     let key = unsafe key(place)
     unsafe dpu_prefetch(key)
     if unsafe shape.pointee.lines > 1 { unsafe dpu_prefetch(key + 64) }
-    return FlowEntry.stamp(generation: UInt64(truncatingIfNeeded: place), shape: index, inPort: inPort)
+    return FlowEntry.candidate(place, shape: index, inPort: inPort)
   }
 
-  /// The entry at `place`.
+  /// The entry that a candidate names.
   @inline(__always)
-  func entry(_ place: Int) -> UnsafePointer<FlowEntry> {
-    unsafe (slots + place &* Self.slotSize).assumingMemoryBound(to: FlowEntry.self)
+  func entry(_ candidate: UInt64) -> UnsafePointer<FlowEntry> {
+    unsafe (slots + Int(UInt32(truncatingIfNeeded: candidate))).assumingMemoryBound(to: FlowEntry.self)
   }
 
   /// The key of the entry at `place`.
@@ -152,14 +156,8 @@ struct FlowView {
   /// Whether the frame is of the flow at `candidate`, and its lengths fit.
   @inline(__always)
   func recognise(_ bytes: UnsafeRawPointer, length: Int, _ candidate: UInt64) -> Bool {
-    let place = FlowEntry.place(candidate)
-    let entry = unsafe entry(place)
-    guard unsafe entry.pointee.stamp == candidate & ~0xff_ffff_ffff | generation else { return false }
-    let index = Int(truncatingIfNeeded: candidate &>> 40) & 0xff &- 1
-    guard
-      unsafe agrees(
-        bytes, key(place), masks + index &* FlowShape.reach, lines: Int(shapes[index].lines))
-    else { return false }
+    let entry = unsafe entry(candidate)
+    guard unsafe agrees(bytes, candidate, entry) else { return false }
     let end = unsafe entry.pointee.outer.end(bytes, within: length)
     guard end > 0 else { return false }
     if unsafe entry.pointee.innerStart == 0 { return true }
@@ -167,10 +165,20 @@ struct FlowView {
     return unsafe entry.pointee.inner.end(bytes, within: udp &+ load16(bytes, udp &+ 4)) > 0
   }
 
+  /// Whether the frame's bytes are those of the flow at `candidate`, whose entry is `entry`; nothing is said of lengths.
+  @inline(__always)
+  func agrees(_ bytes: UnsafeRawPointer, _ candidate: UInt64, _ entry: UnsafePointer<FlowEntry>) -> Bool {
+    guard unsafe entry.pointee.generation == generation,
+      unsafe entry.pointee.frames == UInt32(truncatingIfNeeded: candidate &>> 32)
+    else { return false }
+    return unsafe agrees(
+      bytes, UnsafeRawPointer(entry + 1), masks + Int(entry.pointee.mask), lines: entry.pointee.lines)
+  }
+
   /// Whether `lines` cache lines agree with the key under the mask.
   @inline(__always)
   private func agrees(
-    _ bytes: UnsafeRawPointer, _ key: UnsafeRawPointer, _ mask: UnsafeRawPointer, lines: Int
+    _ bytes: UnsafeRawPointer, _ key: UnsafeRawPointer, _ mask: UnsafeRawPointer, lines: UInt8
   ) -> Bool {
     var all = unsafe line(bytes, key, mask)
     if lines > 1 { all |= unsafe line(bytes + 64, key + 64, mask + 64) }
@@ -214,12 +222,15 @@ extension LevelCheck {
   func end(_ bytes: UnsafeRawPointer, within limit: Int) -> Int {
     let total = unsafe total(bytes)
     let end = Int(l3) &+ total
+    guard end <= limit else { return -1 }
     let room = end &- Int(l4)
-    guard end <= limit, room >= Int(shortest) else { return -1 }
+    // UDP first: that its length has room for its header, and the packet room for its length, is all that is asked.
     if l4Kind == .udp {
       let length = unsafe load16(bytes, Int(l4) &+ 4)
-      guard length >= 8, length <= room else { return -1 }
-    } else if l4Kind == .tcp {
+      return length >= 8 && length <= room ? end : -1
+    }
+    guard room >= Int(shortest) else { return -1 }
+    if l4Kind == .tcp {
       let length = Int(unsafe bytes.load(fromByteOffset: Int(l4) &+ 12, as: UInt8.self) >> 4) &* 4
       guard length >= 20, length <= room else { return -1 }
     }

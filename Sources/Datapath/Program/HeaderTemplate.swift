@@ -43,12 +43,18 @@ struct HeaderTemplate: BitwiseCopyable {
 
   /// The largest outer packet that the path to this end carries, as errors told (I3); all ones when none did.
   var pathMTU: UInt16 = .max
-  /// How much less that is than the widest uplink's MTU.
-  var narrowed: UInt16 = 0
-
   /// Bytes that the outer IP packet is longer than the frame that is carried, for a comparison with an uplink's MTU: on a
-  /// narrower path so many more.
-  @inline(__always) var overhead: Int { Int(length) &- Int(l3) &+ Int(narrowed) }
+  /// path that is narrower than the widest uplink so many more.
+  private(set) var overhead: UInt32 = 0
+  /// Of a plain header: what of TOS is the inner packet's, and the sum of the IPv4 header with these bits and total length 0.
+  private(set) var ecnMask: UInt8 = 0
+  private(set) var plainSum: UInt32 = 0
+
+  /// Sets ``pathMTU`` where `widest` is the widest uplink's MTU.
+  mutating func setPath(mtu: UInt16, widest: UInt16) {
+    pathMTU = mtu
+    overhead = UInt32(length) &- UInt32(l3) &+ (mtu < widest ? UInt32(widest &- mtu) : 0)
+  }
 }
 
 /// The templates of one queue, and the window on their bytes, which all queues share (``TemplateBytes``).
@@ -87,8 +93,7 @@ struct TemplateStore: ~Copyable {
 
   /// Sets the path's MTU (I3) of the template at `place`.
   mutating func setPath(_ place: Int, mtu: UInt16, widest: UInt16) {
-    templates[place].pathMTU = mtu
-    templates[place].narrowed = mtu < widest ? widest &- mtu : 0
+    templates[place].setPath(mtu: mtu, widest: widest)
   }
 
   /// The last `count` bytes of a template's slot.
@@ -105,6 +110,7 @@ extension HeaderTemplate {
     guard (14...400).contains(header.count), header.count & 1 == 0 else { return nil }
     length = UInt16(header.count)
     padded = (length + 31) & ~31
+    overhead = UInt32(length)
     kind = encapsulation.kind
     guard kind != .none else { return }
     let l3 = encapsulation.l3
@@ -127,6 +133,9 @@ extension HeaderTemplate {
     sumsUDP = hasUDP && policy.udpChecksum == .on
     prepareTunnel(&header)
     prepareIP(&header)
+    overhead = UInt32(length) - UInt32(self.l3)
+    ecnMask = copiesECN ? 3 : 0
+    plainSum = UInt32(headerSum) + UInt32(dscp) + UInt32(ttl) << 8 + 0x4000
     isPlain = !isIPv6 && hasUDP && !sumsUDP && inside == 0x6558 && !copiesDSCP && !copiesTTL && !copiesDF && setsDF
   }
 
