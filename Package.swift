@@ -75,6 +75,7 @@ let package = Package(
       ],
       exclude: [
         "README.md", "Configuration/Configuration.md", "Socket/README.md", "Journal/README.md", "Daemon/README.md",
+        "Doctor/README.md",
       ],
       swiftSettings: house),
     .executableTarget(
@@ -144,7 +145,7 @@ let package = Package(
       name: "ControlTests",
       dependencies: [
         "Control", "Datapath", "Offload", "Classifier", "EmulatedDevice", "Ports", "Device", "Rules", "Memory", "Wire",
-        "DeviceDriver", "dpu-device",
+        "DeviceDriver", "Runtime", "dpu-device",
       ], swiftSettings: house),
   ]
 )

@@ -83,6 +83,31 @@ int dpu_control_listen(const char *path) {
   return fd;
 }
 
+int dpu_packet_listen(const char *path) {
+  struct sockaddr_un address;
+  socklen_t length;
+  int wrong = address_of(path, &address, &length);
+  if (wrong) return wrong;
+  int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd < 0) return fails();
+  // Somebody listens there, or the file is left over.
+  int probe = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (probe < 0) return ends(fd);
+  int answer = connect(probe, (struct sockaddr *)&address, length);
+  int taken = answer == 0 || errno == EAGAIN;
+  close(probe);
+  if (taken) {
+    close(fd);
+    return -EADDRINUSE;
+  }
+  unlink(path);
+  mode_t old = umask(0117);
+  int bound = bind(fd, (struct sockaddr *)&address, length);
+  umask(old);
+  if (bound < 0 || listen(fd, 16) < 0) return ends(fd);
+  return fd;
+}
+
 int dpu_set_timeout(int fd, double seconds) {
   if (seconds < 0 || seconds > 1e6) seconds = 1e6;
   struct timeval time = {.tv_sec = (time_t)seconds, .tv_usec = (suseconds_t)((seconds - (double)(time_t)seconds) * 1e6)};

@@ -14,6 +14,8 @@ public struct CaptureError: Error, Equatable, Hashable, Sendable, CustomStringCo
     case doesNotFit = "does_not_fit"
     /// The system did not write: disk full, or worse.
     case cannotWrite = "cannot_write"
+    /// A text is no filter.
+    case filter
   }
 
   /// The kind.

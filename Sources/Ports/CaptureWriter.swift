@@ -141,6 +141,15 @@ public struct CaptureWriter: ~Copyable {
     }
   }
 
+  /// Writes what is in the buffer now, for whoever reads the file while it grows.
+  public mutating func flush() throws(CaptureError) {
+    if let failure { throw failure }
+    do throws(CaptureError) { try file.flush() } catch {
+      failure = error
+      throw error
+    }
+  }
+
   /// Writes what is still in the buffer and closes the file; it is whole when this does not throw.
   public mutating func close() throws(CaptureError) {
     let failed = failure

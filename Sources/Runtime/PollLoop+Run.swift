@@ -42,6 +42,7 @@ extension PollLoop {
       let before = now
       now = MonotonicClock.now
       if frames > 0 {
+        latency.add(now &- before, frames: frames)
         idleSince = now
         continue
       }

@@ -22,9 +22,11 @@ extension PollLoop {
       } else {
         // Dropped, and counted by the data path.
         if outcome == .dropped(.noRule) { listen(index, now) }
+        if isTapped { showDropped(out[index].frame) }
         recycle(out[index].frame.token)
       }
     }
+    if isTapped { showReleased() }
     for index in 0..<out.releaseCount { recycle(out.released(index)) }
     out.removeAll()
   }
@@ -52,6 +54,7 @@ extension PollLoop {
   /// Drops a frame under a name.
   mutating func drop(_ frame: Frame, _ reason: DropReason) {
     drops.count(reason)
+    if isTapped { showDropped(frame, reason) }
     recycle(frame.token)
   }
 
@@ -61,6 +64,7 @@ extension PollLoop {
   }
 
   mutating func flush(_ index: Int, _ now: UInt64) {
+    if isTapped { showSent(index, now) }
     ports.transmit(index, &outgoing[index], now: now, free: &free)
     for place in 0..<free.count { recycle(free[place]) }
     free.removeAll()

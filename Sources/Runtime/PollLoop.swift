@@ -12,6 +12,8 @@ public struct PollLoop: ~Copyable {
   public internal(set) var datapath: Datapath
   /// What was done.
   public internal(set) var statistics = PollStatistics()
+  /// How long frames that came were here, from their pass's beginning to its end, in software.
+  public internal(set) var latency = LatencyHistogram()
   /// Frames dropped here, between data path and ports, by reason.
   public internal(set) var drops = DropCounters()
 
@@ -35,6 +37,9 @@ public struct PollLoop: ~Copyable {
   /// The device below the data path, and what came from it last.
   public internal(set) var device: DeviceLane?
   var fromDevice = EmissionBurst(capacity: FrameBurst.capacity)
+  /// Those who look on.
+  var taps: [FrameTap] = []
+  var isTapped = false
   /// Buffers for frames of our own: questions and answers about neighbours.
   var own: FramePool
 
@@ -108,6 +113,7 @@ public struct PollLoop: ~Copyable {
       ports.receive(index, &received, now: now)
       guard received.count > 0 else { continue }
       frames &+= received.count
+      if isTapped { showReceived(index, now) }
       admit(index, now)
       if device != nil { offload(index, now) }
       if received.count > 0 { carryOut(now) }

@@ -15,10 +15,10 @@ struct Dpuctl: ParsableCommand {
     version: "0.1.0",
     subcommands: [
       ReplayCommand.self, PlanCommand.self, VerifyCommand.self, GenerateCommand.self, ProfileCommand.self,
-      ConfigCommand.self, ExplainCommand.self, MTUCommand.self, StatusCommand.self, PortCommand.self, QueueCommand.self,
-      DeviceCommand.self,
+      ConfigCommand.self, ExplainCommand.self, TraceCommand.self, CaptureCommand.self, MTUCommand.self,
+      StatusCommand.self, PortCommand.self, QueueCommand.self, DeviceCommand.self,
       RuleCommand.self, StatsCommand.self, RuntimeCommand.self, MetricsCommand.self, MonitorCommand.self,
-      LogCommand.self,
+      LogCommand.self, TunnelCommand.self, DoctorCommand.self, ReportCommand.self,
     ])
 
   /// Output flags may stand before the object, as iproute2's do.

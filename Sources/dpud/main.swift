@@ -17,6 +17,7 @@ struct Dpud: ParsableCommand {
   @Option(name: .shortAndLong, help: "Configuration file (YAML).") var config: String
   @Flag(help: "Read the configuration, say what is wrong with it, and end.") var checkConfig = false
   @Flag(help: "Log nothing to standard error.") var quiet = false
+  @Option(help: "Log what matters at least as much: error, warning, notice or info.") var logLevel = "info"
 
   func run() throws {
     do {
@@ -25,14 +26,17 @@ struct Dpud: ParsableCommand {
         return print("\(config): good")
       }
       try serve()
-    } catch {
+    } catch let error as ValidationError { throw error } catch {
       FileHandle.standardError.write(Data("dpud: \(Self.words(error))\n".utf8))
       throw ExitCode(Self.code(error))
     }
   }
 
   private func serve() throws {
-    let daemon = try Daemon(file: config, log: EventLog(isQuiet: quiet))
+    guard let level = EventLog.Level.allCases.first(where: { $0.name == logLevel }) else {
+      throw ValidationError("--log-level is error, warning, notice or info, not '\(logLevel)'")
+    }
+    let daemon = try Daemon(file: config, log: EventLog(level: quiet ? nil : level))
     let (stop, reload) = (daemon.stopper, daemon.reloading)
     let sources = [
       Self.onSignal(SIGTERM) { stop() }, Self.onSignal(SIGINT) { stop() }, Self.onSignal(SIGHUP) { reload.set() },

@@ -347,6 +347,80 @@ def case_vhost(field, _):
     return vhost_cases.vhost(field, Daemon)
 
 
+def case_capture(field, _):
+    a, b = two(field)
+    lab.ping(field, "a", "10.9.0.2")
+    # Into a pipe, judged by tshark while it grows; both directions of the echo, on both sides of the tunnel.
+    capture = subprocess.Popen([DPUCTL, "-t", a.socket, "capture", "--seconds", "3", "--filter", "icmp or udp port 6081"],
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    tshark = subprocess.Popen(["tshark", "-n", "-r", "-", "-T", "json", "-e", "frame.interface_name", "-e", "frame.comment",
+                               "-e", "icmp.type", "-e", "geneve.vni", "-e", "icmp.checksum.status"],
+                              stdin=capture.stdout, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    time.sleep(0.5)
+    lab.run(field.inside("a", "ping", "-c", "20", "-i", "0.02", "-q", "10.9.0.2"))
+    frames = [packet["_source"]["layers"] for packet in json.loads(tshark.communicate(timeout=30)[0])]
+    if capture.wait(10) != 0 or b"0 dropped" not in capture.stderr.read():
+        raise Failure("the capture did not end well")
+    kinds = {}
+    # Neighbour discovery of the namespaces' kernels goes through the tunnel, too.
+    for frame in (frame for frame in frames if "icmp.type" in frame):
+        key = (frame["frame.interface_name"][0], frame["icmp.type"][0], "geneve.vni" in frame, frame["frame.comment"][0])
+        kinds[key] = kinds.get(key, 0) + 1
+    wanted = {("vm", "8", False, "rule 1, software, goes out of uplink0"): 20, ("uplink0", "8", True, "rule 1, software"): 20,
+              ("uplink0", "0", True, "rule 2, software, goes out of vm"): 20, ("vm", "0", False, "rule 2, software"): 20}
+    if kinds != wanted:
+        raise Failure(f"tshark sees {kinds}")
+    path = os.path.join(a.folder, "all.pcapng")
+    # Under load: capinfos finds the file whole, and as many frames as were said to be written.
+    stream = field.start(field.inside("a", "ping", "-f", "-c", "3000", "-q", "10.9.0.2"))
+    said = a.ask("capture", "-w", path, "--port", "vm", "--seconds", "2")
+    stream.wait(30)
+    read = subprocess.run(["capinfos", "-Tmrc", path], capture_output=True, text=True)
+    if read.returncode != 0 or int(read.stdout.split(",")[-1]) != said["frames"] or said["frames"] < 500:
+        raise Failure(f"capinfos: {read.stdout}{read.stderr}; dpuctl: {said}")
+    if "3000 received" not in lab.peek(stream):
+        raise Failure(f"the capture held frames up: {lab.peek(stream)}")
+    # A trace of a live frame, and of one of the capture: the same way.
+    tracing = subprocess.Popen([DPUCTL, "-j", "-t", a.socket, "trace", "--live", "--port", "vm", "--filter", "icmp"],
+                               stdout=subprocess.PIPE, text=True)
+    time.sleep(0.5)
+    lab.run(field.inside("a", "ping", "-c", "3", "-i", "0.1", "-q", "10.9.0.2"))
+    live = json.loads(tracing.communicate(timeout=20)[0])
+    given = a.ask("trace", "--in", f"vm={path}:1")
+    steps = [[line["step"] for line in document["lines"]] for document in (live, given)]
+    if steps[0] != steps[1] or live["lines"][-1]["certainty"] != "observed" or live["prediction_agrees"] is not True:
+        raise Failure(f"traces: {steps}, {live['lines'][-1]}")
+    return f"80 frames judged by tshark, {said['frames']} by capinfos ({said['dropped']} dropped) under a flood of pings"
+
+
+def case_report(field, _):
+    a, b = two(field)
+    lab.ping(field, "a", "10.9.0.2")
+    a.ctl("rule", "add", drop(7))
+    path = os.path.join(a.folder, "report.tar")
+    stream = field.start(field.inside("a", "ping", "-c", "100", "-i", "0.02", "-q", "10.9.0.2"))
+    said = a.ask("report", "-w", path, "--frames", "60")
+    stream.wait(30)
+    lab.run(["tar", "-xf", path, "-C", a.folder])
+    folder = os.path.join(a.folder, "dpu-report")
+    # Elsewhere: the frames that came in go through the same rules, and the host is judged the same.
+    for words in [("config", "check", "--config", f"{folder}/config.yaml"),
+                  ("config", "check", "--config", f"{folder}/replay.yaml")]:
+        lab.run([DPUCTL, *words])
+    came = [word for name in ("vm", "uplink0") for word in ("--in", f"{name}={folder}/frames/{name}.pcap")]
+    replayed = json.loads(lab.run([DPUCTL, "-j", "replay", "--config", f"{folder}/replay.yaml", "--mode", "forbid-hw", *came]))
+    if replayed["frames"] < 20 or replayed["forwarded"] != replayed["frames"] or len(replayed["rules"]) != 3:
+        raise Failure(f"replay of the report: {replayed}")
+    here = json.loads(lab.run([DPUCTL, "-j", "doctor"], check=False))["findings"]
+    there = json.loads(lab.run([DPUCTL, "-j", "doctor", "--root", f"{folder}/host"], check=False))["findings"]
+    if [(f["name"], f["state"]) for f in here] != [(f["name"], f["state"]) for f in there]:
+        raise Failure("the doctor judges the recorded host otherwise")
+    tunnel = a.ask("tunnel")["tunnels"][0]
+    if tunnel["remote"] != "198.51.100.2" or tunnel["packets"] < 20 or tunnel["neighbour_state"] != "configured":
+        raise Failure(f"tunnel: {tunnel}")
+    return f"{said['files']} files, {said['bytes']} bytes; {replayed['frames']} of its frames replayed"
+
+
 CASES = {name[5:]: body for name, body in list(globals().items()) if name.startswith("case_")}
 
 

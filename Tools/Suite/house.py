@@ -44,7 +44,7 @@ SYSTEM = {
     "Control": {"Dispatch", "Foundation", "FoundationEssentials", "Glibc", "Musl", "Synchronization", "Yams"},
     "DeviceDriver": {"Glibc", "Musl"},
     "dpu-device": {"Glibc", "Musl"},
-    "dpuctl": {"Foundation", "FoundationEssentials", "Glibc", "Musl", "ArgumentParser"},
+    "dpuctl": {"Dispatch", "Foundation", "FoundationEssentials", "Glibc", "Musl", "ArgumentParser"},
     "dpud": {"Dispatch", "Foundation", "FoundationEssentials", "Glibc", "Musl", "ArgumentParser"},
     "live": {"Dispatch", "Foundation", "Glibc", "Musl"},
     "ringpeer": {"Glibc", "Musl"},

@@ -12,6 +12,8 @@ int dpu_epoll_wait(int epoll, int32_t *fds, uint8_t *ready, int count, int milli
 
 /// Listens at a path ('@' first: an abstract name) with mode 0660; a file that stands there is taken away.
 int dpu_control_listen(const char *path);
+/// Listens at a path for packets (SOCK_SEQPACKET) with mode 0660; -EADDRINUSE when somebody else does.
+int dpu_packet_listen(const char *path);
 /// Connects to a path. With `seconds` above 0, reads and writes wait that long at most.
 int dpu_control_connect(const char *path, double seconds);
 /// Sets how long reads and writes wait; 0: for ever.

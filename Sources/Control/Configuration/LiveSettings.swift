@@ -27,6 +27,9 @@ public struct LiveSettings: Equatable, Sendable {
   /// The loopback port of Prometheus text; nil: none.
   public var metricsPort: UInt16?
 
+  /// The folder of DPDK's telemetry socket; nil: none.
+  public var telemetry: String?
+
   /// Where a daemon listens that was not told otherwise.
   public static let defaultSocket = "/run/dpu/dpud.sock"
 
@@ -167,6 +170,14 @@ extension Configuration {
     if let counters = map.optional("counters") { live.counters = try counters.string() }
     if let sync = map.optional("sync") { live.sync = try sync.choice(Journal.Sync.allCases.map { ($0.rawValue, $0) }) }
     try map.finish()
+  }
+
+  static func readTelemetry(_ value: YAMLValue, _ live: inout LiveSettings) throws(YAMLError) {
+    var map = try value.map()
+    let prefix = try map.optional("prefix").map { (value) throws(YAMLError) in try value.interfaceName(longest: 40) }
+    let folder = try map.optional("folder").map { (value) throws(YAMLError) in try value.string() }
+    try map.finish()
+    live.telemetry = folder ?? Telemetry.folder(prefix: prefix ?? "dpud")
   }
 
   static func readMetrics(_ value: YAMLValue, _ live: inout LiveSettings) throws(YAMLError) {

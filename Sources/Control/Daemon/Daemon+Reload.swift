@@ -172,6 +172,7 @@ extension Configuration {
         "journal",
         live.journal == next.live.journal && live.counters == next.live.counters && live.sync == next.live.sync
       ),
+      ("telemetry", live.telemetry == next.live.telemetry),
       ("metrics", live.metricsPort == next.live.metricsPort),
     ]
     return pairs.filter { !$0.1 }.map(\.0)

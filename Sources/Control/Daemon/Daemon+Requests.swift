@@ -39,6 +39,17 @@ extension Daemon {
     Method(name: "device.show", parameters: "", help: "Devices: profile, state, rules, resets, what passed.") {
       daemon, _ in .result(daemon.showDevices())
     },
+    Method(
+      name: "tunnel.show", parameters: "[index]",
+      help: "Encapsulations: next hop, neighbour, path MTU, what went through their rules."
+    ) { (daemon, input) throws(RequestFailure) in
+      .result(daemon.showTunnels(input.members["index"] == nil ? nil : try input.whole("index", 0...65535)))
+    },
+    Method(
+      name: "config.text", parameters: "", help: "The configuration's text and its rules' as they stand in their files."
+    ) {
+      (daemon, _) throws(RequestFailure) in .result(try daemon.configurationText())
+    },
     Method(name: "stats.show", parameters: "", help: "Drops by reason, with their sentences, and sums.") { daemon, _ in
       .result(daemon.showStatistics())
     },
@@ -96,6 +107,25 @@ extension Daemon {
       return .result(
         try daemon.changingRules { () throws(RequestFailure) in try daemon.addRows(template, input.rows) })
     },
+    Method(
+      name: "trace.frame", parameters: "port, frame_hex",
+      help: "What would be done to a frame, step by step; nothing is sent or counted."
+    ) { (daemon, input) throws(RequestFailure) in .result(try daemon.traceFrame(input)) },
+    Method(
+      name: "trace.live", parameters: "[port] [filter] [timeout_ms]",
+      help: "What is done to the next frame that comes in and is wanted, step by step."
+    ) { (daemon, input) throws(RequestFailure) in try daemon.traceLive(input) },
+    Method(
+      name: "capture.start", parameters: "[port] [filter] [snap_length] [buffer_bytes]",
+      help: "Begins to copy frames that pass, for capture.read."
+    ) { (daemon, input) throws(RequestFailure) in .result(try daemon.startCapture(input)) },
+    Method(
+      name: "capture.read", parameters: "capture, [limit] [port] [wait_ms]",
+      help: "Frames that passed since, each with its rule and path; a capture that nobody reads for 10 s is ended."
+    ) { (daemon, input) throws(RequestFailure) in try daemon.readCapture(input) },
+    Method(name: "capture.stop", parameters: "capture", help: "Ends a capture.") {
+      (daemon, input) throws(RequestFailure) in .result(try daemon.stopCapture(input))
+    },
     Method(name: "config.show", parameters: "", help: "The configuration in force, with defaults.") { daemon, _ in
       .result(daemon.effectiveConfiguration())
     },
@@ -117,8 +147,15 @@ extension Daemon {
     Method(name: "metrics.show", parameters: "", help: "Prometheus text.") { daemon, _ in
       .result(["text": .string(daemon.metricsText())])
     },
-    Method(name: "log.show", parameters: "[after]", help: "The last thousand events.") { daemon, input in
-      .result(["events": .array(daemon.log.entries(after: input.members["after"]?.whole ?? 0))])
+    Method(name: "log.show", parameters: "[after] [level]", help: "The last thousand events.") {
+      (daemon, input) throws(RequestFailure) in
+      let name = input.members["level"] == nil ? "info" : try input.text("level")
+      guard let level = EventLog.Level.allCases.first(where: { $0.name == name }) else {
+        throw RequestFailure("request.parameter", "'level' is error, warning, notice or info")
+      }
+      return .result([
+        "events": .array(daemon.log.entries(after: input.members["after"]?.whole ?? 0, level: level))
+      ])
     },
     Method(name: "monitor", parameters: "", help: "Events from now on, until the connection ends.") { _, _ in .events },
   ]

@@ -95,10 +95,22 @@ extension Daemon {
         "vectors_per_call": .number(
           work.busyPasses == 0 ? 0 : (Double(work.frames) / Double(work.busyPasses) * 100).rounded() / 100),
         "empty_passes": .count(work.passes &- work.busyPasses), "busy_ns": .count(busy), "spun_ns": .count(work.spun),
-        "slept_ns": .count(work.slept),
+        "slept_ns": .count(work.slept), "latency": .array([Self.document(counts.latency, place: "software")]),
       ]
     }
     return ["schema_version": 1, "threads": .array(list)]
+  }
+
+  /// How long frames were in one place: shares, and classes by the ends of their spans.
+  static func document(_ latency: LatencyHistogram, place: String) -> JSON {
+    let classes: [JSON] = (0..<LatencyHistogram.classes).filter { latency[$0] > 0 }.map {
+      ["up_to_ns": .integer(2 << $0 - 1), "packets": .count(latency[$0])]
+    }
+    return [
+      "place": .string(place), "packets": .count(latency.total), "p50_ns": .count(latency.quantile(0.5)),
+      "p99_ns": .count(latency.quantile(0.99)), "p9999_ns": .count(latency.quantile(0.9999)),
+      "classes": .array(classes),
+    ]
   }
 
   /// Ticks of the counter that `clocks` are in, a nanosecond.

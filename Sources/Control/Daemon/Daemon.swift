@@ -33,6 +33,9 @@ public final class Daemon: RequestHandler {
   var links: [UInt16: LinkState] = [:]
   var lastCompaction = 0
   var devices: DeviceBook?
+  var captures: [Int: CaptureSession] = [:]
+  var nextCapture = 0
+  var telemetry: Telemetry?
 
   /// Reads the configuration of a file, and what it includes.
   ///
@@ -81,6 +84,11 @@ public final class Daemon: RequestHandler {
     server = try ControlServer(
       path: live.socket, group: live.group, metricsPort: live.metricsPort, program: "dpud " + Self.version,
       handler: self)
+    if let folder = live.telemetry {
+      do throws(SystemError) { telemetry = try Telemetry(folder: folder) } catch {
+        log.note(.warning, "telemetry.failed", ["message": .string(error.description)])
+      }
+    }
     log.note(
       .notice, "daemon.ready",
       [
@@ -168,9 +176,11 @@ public final class Daemon: RequestHandler {
         log.note(.error, "config.refused", ["message": .string(error.message)])
       }
     }
+    telemetry?.serve { [unowned self] in telemetry($0, $1) }
     guard now >= nextHousekeeping else { return }
     nextHousekeeping = now &+ 100_000_000
     book.reclaim()
+    tendCaptures(now: now)
     watch(now: now)
     tendDevices(now: now)
     persist(all: false)

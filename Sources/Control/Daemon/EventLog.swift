@@ -36,11 +36,14 @@ public final class EventLog: Sendable {
   }
 
   private let entries = Mutex<(last: Int, ring: [Entry])>((0, []))
-  private let isQuiet: Bool
+  private let level: Level?
   private static let most = 1000
 
   /// A log; a quiet one writes nothing to standard error.
-  public init(isQuiet: Bool = false) { self.isQuiet = isQuiet }
+  public convenience init(isQuiet: Bool = false) { self.init(level: isQuiet ? nil : .info) }
+
+  /// A log that writes what matters at least as much as `level` to standard error; nil: nothing. All events are kept.
+  public init(level: Level?) { self.level = level }
 
   /// Notes an event: `port.link port=vm1 state=up`. Returns it as `monitor` shows it.
   @discardableResult
@@ -54,15 +57,18 @@ public final class EventLog: Sendable {
       if entries.ring.count > 2 * Self.most { entries.ring.removeFirst(Self.most) }
       return entry
     }
-    if !isQuiet {
+    if let most = self.level, level.rawValue <= most.rawValue {
       let words = members.map { " \($0.name)=" + String(decoding: $0.value.bytes(), as: UTF8.self) }.joined()
       FileHandle.standardError.write(Data("<\(level.rawValue)>\(event)\(words)\n".utf8))
     }
     return entry.document
   }
 
-  /// The events behind number `after`, a thousand at most.
-  func entries(after: Int) -> [JSON] {
-    entries.withLock { $0.ring.suffix(Self.most).filter { $0.number > after }.map(\.document) }
+  /// The events behind number `after` that matter at least as much as `level`, a thousand at most.
+  func entries(after: Int, level: Level = .info) -> [JSON] {
+    entries.withLock { entries in
+      entries.ring.suffix(Self.most).filter { $0.number > after && $0.level.rawValue <= level.rawValue }
+        .map(\.document)
+    }
   }
 }

@@ -35,6 +35,7 @@ struct ThreadCounts: Sendable {
   var queue = QueueCounts()
   var loopDrops: [DropReason: UInt64] = [:]
   var statistics = PollStatistics()
+  var latency = LatencyHistogram()
   var held = 0
   var device: LaneState?
   var at: UInt64 = 0
@@ -52,6 +53,7 @@ struct ThreadCounts: Sendable {
     for reason in DropReason.allCases where loop.drops[reason] > 0 { loopDrops[reason] = loop.drops[reason] }
     if let lost = loop.device?.lostInDevice, lost > 0 { loopDrops[.lostInDevice, default: 0] += lost }
     statistics = loop.statistics
+    latency = loop.latency
     held = loop.heldFrames
     at = MonotonicClock.now
   }

@@ -37,6 +37,23 @@ public enum CaptureInput {
 }
 
 extension CaptureInput {
+  /// There are not as many frames.
+  public struct MissingFrame: Error, CustomStringConvertible {
+    /// The sentence.
+    public var description: String
+  }
+
+  /// The bytes of frame `number`, from 1, of a capture.
+  public static func frame(_ number: Int, of path: String) throws -> [UInt8] {
+    var reader = try CaptureReader(path: path)
+    while try reader.next() != nil {
+      if reader.count == number { return reader.array() }
+    }
+    throw MissingFrame(description: "\(path) has \(reader.count) frames, asked for \(number)")
+  }
+}
+
+extension CaptureInput {
   /// What one file holds: its frames, what is wrong behind them, and how many were captured short.
   private struct File {
     var inputs: [Verifier.Input] = []

@@ -54,6 +54,8 @@ public final class Engine {
   private var pathsUntil: UInt64 = .max
   /// How far the device came with the last frame.
   public private(set) var handover = Handover.untouched
+  /// The last frame as it came up; nil when it did not.
+  public private(set) var handedUp: FrameCopy?
   /// Rules that came to the device or left it since it got the frame before: what it counts for `sample` began again.
   public private(set) var moved: Set<UInt32> = []
 
@@ -131,6 +133,7 @@ public final class Engine {
     }
     // The device took the frame and never gave it back, nor anything else.
     if results.isEmpty, up.isEmpty { results = [Result(fate: .dropped(.lostInDevice), rule: 0, bytes: [])] }
+    handedUp = up.last.map { FrameCopy(bytes: $0.bytes, record: $0.frame) }
     for (frame, bytes) in up {
       guard var mine = software.adopt(frame, bytes: bytes) else {
         results.append(Result(fate: .dropped(.noBuffer), rule: frame.rule, bytes: [], stepsInHardware: frame.steps))

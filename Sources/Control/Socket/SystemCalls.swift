@@ -167,6 +167,11 @@ enum SystemCalls {
     return socket
   }
 
+  /// Listens at a path for packets; a socket nobody listens at any more is taken over.
+  static func listenPackets(path: String) throws(SystemError) -> FileDescriptor {
+    try descriptor(unsafe dpu_packet_listen(path), path)
+  }
+
   /// Connects to a path; reads and writes wait `timeout` seconds at most.
   static func connect(path: String, timeout: Double) throws(SystemError) -> FileDescriptor {
     try descriptor(unsafe dpu_control_connect(path, timeout), path)

@@ -138,6 +138,9 @@ public final class Underlay {
     return answers
   }
 
+  /// Every encapsulation that is resolved here, with its neighbour; nil without a route.
+  var hopList: [(index: UInt16, neighbour: IPAddress?)] { clients.map { ($0.index, hops[$0.remote]) } }
+
   /// What becomes of frames to the tunnel end `remote`, an IPv4 one as RFC 4291's mapped address.
   func fate(of remote: UInt128) -> Fate {
     guard let client = clients.first(where: { $0.remote.mapped == remote }) else { return .refused(.noRoute) }

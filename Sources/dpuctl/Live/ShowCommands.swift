@@ -103,17 +103,66 @@ struct RuntimeCommand: ParsableCommand {
 
   struct Show: ParsableCommand {
     static let configuration = CommandConfiguration(
-      commandName: "show", abstract: "Calls, vectors, suspends, clocks.", aliases: ["list", "ls"])
+      commandName: "show", abstract: "Calls, vectors, suspends, clocks, and how long packets took.",
+      discussion: "With --histogram the packets of each class of times, which double.", aliases: ["list", "ls"])
+    @Flag(help: "Show all classes of latency.") var histogram = false
     @OptionGroup var watch: WatchOptions
     @OptionGroup var live: LiveOptions
 
     func run() throws {
-      try live.show("runtime.show", watch: watch.seconds) {
-        $0.table(
+      try live.show("runtime.show", watch: watch.seconds) { document in
+        let threads = document.table(
           "threads",
           [
             "Name": "name", "State": "state", "Calls": "calls", "Vectors": "vectors", "Suspends": "suspends",
             "Clocks": "clocks", "Vectors/Call": "vectors_per_call",
+          ])
+        return threads + "\n\n" + latency(document)
+      }
+    }
+
+    private func latency(_ document: JSON) -> String {
+      var shares = Table(header: ["Name", "Place", "Packets", "p50 ns", "p99 ns", "p99.99 ns"])
+      var classes = Table(header: ["Name", "Place", "Up to ns", "Packets"])
+      for thread in document["threads"]?.list ?? [] {
+        let name = thread["name"]?.cell ?? ""
+        for place in thread["latency"]?.list ?? [] {
+          shares.rows.append(
+            [name] + ["place", "packets", "p50_ns", "p99_ns", "p9999_ns"].map { place[$0]?.cell ?? "" })
+          for span in place["classes"]?.list ?? [] {
+            classes.rows.append(
+              [name, place["place"]?.cell ?? "", span["up_to_ns"]?.cell ?? "", span["packets"]?.cell ?? ""])
+          }
+        }
+      }
+      return shares.text() + (histogram ? "\n\n" + classes.text() : "")
+    }
+  }
+}
+
+/// `dpuctl tunnel`.
+struct TunnelCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "tunnel", abstract: "Encapsulations and how their other ends are reached.", subcommands: [Show.self],
+    defaultSubcommand: Show.self)
+
+  struct Show: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      commandName: "show", abstract: "Ends, next hop, neighbour, path MTU, and what went through.",
+      discussion: "Packets and bytes are those counted at rules with a count action that use the encapsulation.",
+      aliases: ["list", "ls"])
+    @Argument(help: "The index of one encapsulation.") var index: Int?
+    @OptionGroup var watch: WatchOptions
+    @OptionGroup var live: LiveOptions
+
+    func run() throws {
+      try live.show("tunnel.show", index.map { ["index": .integer($0)] } ?? [:], watch: watch.seconds) {
+        $0.table(
+          "tunnels",
+          [
+            "INDEX": "index", "KIND": "kind", "KEY": "key", "LOCAL": "local", "REMOTE": "remote", "UPLINK": "uplink",
+            "NEXT HOP": "next_hop", "MAC": "next_hop_mac", "NEIGHBOUR": "neighbour_state", "PATH MTU": "path_mtu",
+            "RULES": "rules", "PACKETS": "packets", "BYTES": "bytes",
           ])
       }
     }
@@ -143,10 +192,11 @@ struct LogCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
       commandName: "show", abstract: "The last thousand events.", aliases: ["list", "ls"])
     @Option(help: "Only events behind this number.") var after = 0
+    @Option(help: "Only what matters at least as much: error, warning, notice or info.") var level = "info"
     @OptionGroup var live: LiveOptions
 
     func run() throws {
-      try live.show("log.show", ["after": .integer(after)]) { document in
+      try live.show("log.show", ["after": .integer(after), "level": .string(level)]) { document in
         (document["events"]?.list ?? []).map(eventLine).joined(separator: "\n")
       }
     }
