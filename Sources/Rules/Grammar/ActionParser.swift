@@ -27,6 +27,7 @@ extension Cursor {
       advance()
       return .indirect(id: UInt32(try number("the id of an indirect action", 0...UInt64(UInt32.max))))
     }
+    if word == "modify_field" { return try modifyField() }
     guard let kind = ActionWord.byName[word] else { throw unknownAction(word) }
     let token = next
     advance()

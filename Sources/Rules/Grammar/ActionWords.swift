@@ -49,7 +49,7 @@ struct ActionWord {
   static let byName: [String: ActionWord] = Dictionary(uniqueKeysWithValues: all.map { ($0.name, $0) })
 
   /// Everything that may stand where an action is expected.
-  static let candidates: [String] = all.map(\.name) + ["rss", "indirect", "void", "end"]
+  static let candidates: [String] = all.map(\.name) + ["modify_field", "rss", "indirect", "void", "end"]
 
   /// Actions that testpmd knows and this project does not do, with what to do instead.
   static let foreign: [String: String] = {
@@ -57,7 +57,7 @@ struct ActionWord {
       "flag": "use `mark id N`", "passthru": "use `jump group N`", "of_set_nw_ttl": "use `set_ttl ttl_value N`",
       "l2_encap": "use `raw_encap index N` with `set raw_encap N eth … / end_set`",
       "l2_decap": "use `raw_decap index N` with `set raw_decap N eth / end_set`",
-      "modify_field": "use the `set_…` actions", "mac_swap": "use `set_mac_src` and `set_mac_dst`",
+      "mac_swap": "use `set_mac_src` and `set_mac_dst`",
       "shared_indirect": "use `indirect N`", "phy_port": "use `represented_port ethdev_port_id N`",
     ]
     for word in [
