@@ -9,7 +9,7 @@ extension Daemon {
   /// What rules may refer to.
   var check: RuleCheck { configuration.ruleCheck }
 
-  /// Adds rules from `flow create` lines, all of them or none.
+  /// Adds rules from `flow create` or Open vSwitch's lines, all of them or none.
   func addRules(_ lines: [String]) throws(RequestFailure) -> JSON {
     guard !lines.isEmpty else { throw RequestFailure("rule.none", "no rule is given") }
     var rules: [(id: UInt32, rule: Rule)] = []
@@ -209,9 +209,18 @@ extension Configuration {
       sampleActions: overlay.sampleActions, indirectActions: overlay.indirectActions)
   }
 
-  /// The rule of a `flow create` line, with everything that it refers to in this configuration.
+  /// The rule of a `flow create` line, or of a line as Open vSwitch's datapath prints it, with everything that it refers to
+  /// in this configuration.
   func parse(_ line: String, number: Int?) throws(RequestFailure) -> Rule {
     let place = number.map { "rule \($0) of the request: " } ?? ""
+    if FlowLine.looksLikeOne(line) {
+      let rule: Rule
+      do throws(GrammarError) { rule = try FlowLine.parse(line, ruleCheck).rule } catch {
+        throw RequestFailure("rule.grammar", place + error.description)
+      }
+      try check(rule, place)
+      return rule
+    }
     let command: Command
     do throws(GrammarError) { command = try FlowScript.command(line) } catch {
       throw RequestFailure("rule.grammar", place + error.description)
@@ -222,11 +231,15 @@ extension Configuration {
     guard request.tunnel == nil, request.userID == nil else {
       throw RequestFailure("rule.unsupported", place + "tunnel_set, tunnel_match and user_id are for rule scripts")
     }
-    do throws(RuleError) { try ruleCheck.check(request.rule) } catch {
+    try check(request.rule, place)
+    return request.rule
+  }
+
+  private func check(_ rule: Rule, _ place: String) throws(RequestFailure) {
+    do throws(RuleError) { try ruleCheck.check(rule) } catch {
       throw RequestFailure("rule.invalid", place + error.description)
     }
-    try checkPorts(request.rule, actions: [request.rule.actions])
-    return request.rule
+    try checkPorts(rule, actions: [rule.actions])
   }
 
   /// Every port that a rule was made on or sends to has to be there.

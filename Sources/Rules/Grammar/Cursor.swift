@@ -123,7 +123,7 @@ extension Cursor {
     String(decoding: bytes, as: UTF8.self).unicodeScalars.count
   }
 
-  private static func printable(_ bytes: ArraySlice<UInt8>) -> String {
+  static func printable(_ bytes: ArraySlice<UInt8>) -> String {
     var text = ""
     for scalar in String(decoding: bytes, as: UTF8.self).unicodeScalars {
       let control = scalar.value < 0x20 || scalar.value >= 0x7f && scalar.value < 0xa0
@@ -133,7 +133,7 @@ extension Cursor {
   }
 
   /// A window of the line around the column, and the pointer below it.
-  private static func excerpt(_ bytes: ArraySlice<UInt8>, column: Int, width: Int) -> String {
+  static func excerpt(_ bytes: ArraySlice<UInt8>, column: Int, width: Int) -> String {
     let line = Array(printable(bytes).unicodeScalars)
     let from = max(0, column - 61)
     let to = min(line.count, from + 100)

@@ -52,6 +52,8 @@ struct ConfigCommand: ParsableCommand {
       aliases: ["list", "ls"])
     @Option(name: .shortAndLong, help: "Configuration file (YAML).") var config: String?
     @Option(help: "Show the configuration that verify draws from this seed.") var drawn: UInt64?
+    @Option(help: "How rules are written: testpmd, or ovs (as Open vSwitch dumps flows; what it cannot say is told).")
+    var format = RuleFormat.testpmd
     @Flag(help: "Show what a running dpud has in force, defaults included.") var effective = false
     @OptionGroup var live: LiveOptions
     private var output: OutputOptions { live.output }
@@ -67,7 +69,7 @@ struct ConfigCommand: ParsableCommand {
         } else {
           throw Failure(code: "usage", message: "one of --config, --drawn and --effective is needed", exitCode: 64)
         }
-        let document = Document(configuration)
+        let document = Document(configuration, format)
         try output.emit(document) {
           var ports = Table(header: ["PORT", "ID", "KIND", "MTU", "MAC", "TENANT", "MISS"])
           for port in document.ports {
@@ -104,7 +106,7 @@ struct ConfigCommand: ParsableCommand {
       var shared: [String]
       var rules: [Rule]
 
-      init(_ configuration: Configuration) {
+      init(_ configuration: Configuration, _ format: RuleFormat) {
         ports = configuration.ports.map { named in
           Port(
             name: named.name, id: named.port.id, kind: "\(named.port.kind)", mtuBytes: named.port.mtu,
@@ -117,8 +119,23 @@ struct ConfigCommand: ParsableCommand {
         for (id, action) in overlay.indirectActions.sorted(by: { $0.key < $1.key }) {
           shared.append("\(Command.createIndirect(port: 0, id: id, direction, action))")
         }
-        rules = configuration.rules.map { Rule(id: $0.id, text: "\($0.rule)") }
+        rules = configuration.rules.map { Rule(id: $0.id, text: format.text(of: $0.rule, configuration)) }
       }
     }
+  }
+}
+
+/// `--format`: the words that rules are shown in.
+enum RuleFormat: String, ExpressibleByArgument, CaseIterable {
+  case testpmd, ovs
+
+  /// The rule, or why it has no words.
+  func text(of rule: Rule, _ configuration: Configuration) -> String {
+    guard self == .ovs else { return "\(rule)" }
+    let overlay = configuration.overlay
+    let check = RuleCheck(
+      encapsulations: overlay.encapsulations, decapsulations: overlay.decapsulations,
+      sampleActions: overlay.sampleActions, indirectActions: overlay.indirectActions)
+    do throws(RuleError) { return try FlowLine(rule: rule).text(check) } catch { return "# no flow: \(error)" }
   }
 }

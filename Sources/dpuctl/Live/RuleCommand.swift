@@ -45,7 +45,10 @@ struct RuleCommand: ParsableCommand {
   struct Add: ParsableCommand {
     static let configuration = CommandConfiguration(
       commandName: "add", abstract: "Add rules, all of them or none.",
-      discussion: "Each argument is a 'flow create' line; --file reads lines from a file, '-' from standard input.")
+      discussion: """
+        Each argument is a 'flow create' line, or one as Open vSwitch dumps it; --file reads lines from a file, '-' from \
+        standard input.
+        """)
     @Argument(help: "Rules.") var rules: [String] = []
     @Option(name: .shortAndLong, help: "A file of rules.") var file: String?
     @Flag(help: "Only say whether they would be taken.") var check = false
