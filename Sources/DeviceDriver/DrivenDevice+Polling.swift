@@ -22,13 +22,20 @@ extension DrivenDevice where Host: DeviceHost {
     let header = FrameHeader(frame, kind: number, port: port, now: now)
     guard header.mostAnswers <= layout.outputSize else { return false }
     let isFirst = rings.unanswered == 0
-    guard rings.pairs[pair(port)].submit(frame, header, head: head) != nil else { return false }
+    let pair = pair(port)
+    guard let cookie = rings.pairs[pair].submit(frame, header, head: head) else { return false }
+    submittedName = Self.name(pair, cookie)
     // Silence is counted from the first frame that waits.
     if isFirst {
       silentFor = 0
       lastPoll = now
     }
     return true
+  }
+
+  /// The name of a frame while the device has it: above 2^63, so that it is no token.
+  private static func name(_ pair: Int, _ cookie: UInt32) -> UInt64 {
+    1 << 63 | UInt64(truncatingIfNeeded: pair) << 32 | UInt64(cookie)
   }
 
   /// Frames that ``submit(_:kind:port:now:)`` takes of this port now; 0 when the device is lost.
@@ -45,6 +52,11 @@ extension DrivenDevice where Host: DeviceHost {
   ///
   /// - Returns: how many were given.
   public mutating func poll(now: UInt64, most: Int = .max, emit: (Emission) -> Void) -> Int {
+    pollNamed(now: now, most: most) { emission, _ in emit(emission) }
+  }
+
+  /// As ``poll(now:most:emit:)``, with the name of the frame that each came of.
+  public mutating func pollNamed(now: UInt64, most: Int = .max, emit: (Emission, UInt64) -> Void) -> Int {
     guard phase == .running else { return 0 }
     var given = 0
     var isStarved = false
@@ -60,7 +72,7 @@ extension DrivenDevice where Host: DeviceHost {
   }
 
   /// A device is late when it made no progress in so much of our polls' time while work was pending.
-  private mutating func watch(now: UInt64, isMoving: Bool, most: Int, _ emit: (Emission) -> Void) {
+  private mutating func watch(now: UInt64, isMoving: Bool, most: Int, _ emit: (Emission, UInt64) -> Void) {
     let passed = now >= lastPoll ? now - lastPoll : 0
     lastPoll = now
     let isPending = rings.unanswered > 0
@@ -80,7 +92,7 @@ extension DrivenDevice where Host: DeviceHost {
   }
 
   private mutating func take(
-    _ pair: Int, most: Int, _ isStarved: inout Bool, _ emit: (Emission) -> Void
+    _ pair: Int, most: Int, _ isStarved: inout Bool, _ emit: (Emission, UInt64) -> Void
   ) -> Int {
     var given = 0
     let generation = UInt16(truncatingIfNeeded: rings.generation)
@@ -101,7 +113,9 @@ extension DrivenDevice where Host: DeviceHost {
       answer.header.describe(&frame)
       frame.outcome = answer.outcome
       rings.pairs[pair].finish(answer)
-      emit(Emission(frame: frame, port: answer.header.port, mark: answer.header.mark))
+      emit(
+        Emission(frame: frame, port: answer.header.port, mark: answer.header.mark),
+        Self.name(pair, answer.header.cookie))
       given += 1
     }
     return given

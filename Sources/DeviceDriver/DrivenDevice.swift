@@ -77,6 +77,9 @@ public struct DrivenDevice<Host: DeviceHost>: ~Copyable, OffloadDevice {
   /// Times that the device was started or reset.
   public private(set) var starts: UInt64 = 0
 
+  /// Names the frame that was submitted last; ``pollNamed(now:most:emit:)`` tells it with what came of the frame.
+  public internal(set) var submittedName: UInt64 = 0
+
   var phase = Phase.configuring
   var rings: DrivenRings
   let layout: BusLayout

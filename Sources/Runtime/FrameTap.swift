@@ -49,6 +49,9 @@ public final class FrameTap: @unchecked Sendable {
   }
 
   private static let headBytes = 64
+  // Frames that may be on their way at once; each has eight places it may be in.
+  private static let places = 4096
+  private static let ways = 8
   private let memory: Region
   private let size: UInt64
   private let snapLength: Int
@@ -63,8 +66,8 @@ public final class FrameTap: @unchecked Sendable {
   private var number: UInt64 = 0
   // Frames that came in and went nowhere yet: token and the number of their record. A frame that another displaces is
   // told without its cause.
-  private var tokens = FlatTable<UInt32>(repeating: .max, count: 1024)
-  private var numbers = FlatTable<UInt64>(repeating: 0, count: 1024)
+  private var tokens = FlatTable<UInt64>(repeating: .max, count: FrameTap.places)
+  private var numbers = FlatTable<UInt64>(repeating: 0, count: FrameTap.places)
   private var waiting = 0
   // The reader's.
   private var next: UInt64 = 0
@@ -94,50 +97,81 @@ public final class FrameTap: @unchecked Sendable {
     return filter?.matches(frame.bytes) ?? true
   }
 
-  private static func slot(_ token: UInt32) -> Int { Int((token &* 0x9e37_79b1) >> 22) }
+  private static func place(_ token: UInt64, _ way: Int) -> Int {
+    (Int(truncatingIfNeeded: (token &* 0x9e37_79b9_7f4a_7c15) >> 52) &+ way) & (Self.places - 1)
+  }
+
+  private func find(_ token: UInt64) -> Int? {
+    for way in 0..<Self.ways {
+      let place = Self.place(token, way)
+      if tokens[place] == token, numbers[place] != 0 { return place }
+    }
+    return nil
+  }
+
+  private func wait(_ token: UInt64, _ number: UInt64) {
+    var place = find(token)
+    var way = 0
+    while place == nil, way < Self.ways {
+      if numbers[Self.place(token, way)] == 0 {
+        place = Self.place(token, way)
+        waiting += 1
+      }
+      way += 1
+    }
+    let chosen = place ?? Self.place(token, 0)
+    tokens[chosen] = token
+    numbers[chosen] = number
+  }
 
   func received(_ frame: Frame, port: UInt16, now: UInt64) {
     guard wants(frame, port), put(.received, frame, port: port, cause: 0, isWhole: false, now) else { return }
-    let slot = Self.slot(frame.token)
-    if numbers[slot] == 0 { waiting += 1 }
-    tokens[slot] = frame.token
-    numbers[slot] = number
+    wait(UInt64(frame.token), number)
+  }
+
+  /// The frame of one token goes on under another.
+  func rename(_ token: UInt64, _ other: UInt64) {
+    guard waiting > 0 else { return }
+    let cause = take(token)
+    if cause != 0 { wait(other, cause) }
   }
 
   func sent(_ frame: Frame, port: UInt16, now: UInt64) {
-    let cause = waiting > 0 ? take(frame.token) : 0
+    let cause = waiting > 0 ? take(UInt64(frame.token)) : 0
     guard cause != 0 || wants(frame, port) else { return }
     _ = put(.sent, frame, port: port, cause: cause, isWhole: false, now)
   }
 
   func ended(_ frame: Frame, as kind: Kind, now: UInt64) {
     guard waiting > 0 else { return }
-    let cause = take(frame.token)
+    let cause = take(UInt64(frame.token))
     guard cause != 0 else { return }
     _ = put(kind, frame, port: frame.inPort, cause: cause, isWhole: false, now)
   }
 
   func absorbed(_ token: UInt32, now: UInt64) {
     guard waiting > 0 else { return }
-    let cause = take(token)
+    let cause = take(UInt64(token))
     guard cause != 0 else { return }
     var frame = Frame()
     frame.outcome = .absorbed
     _ = put(.absorbed, frame, port: 0, cause: cause, isWhole: false, now)
   }
 
-  func cameBack(_ frame: Frame, isWhole: Bool, now: UInt64) {
-    let slot = Self.slot(frame.token)
-    guard waiting > 0, tokens[slot] == frame.token, numbers[slot] != 0 else { return }
-    _ = put(.cameBack, frame, port: frame.inPort, cause: numbers[slot], isWhole: isWhole, now)
+  func cameBack(_ frame: Frame, _ name: UInt64, isWhole: Bool, now: UInt64) {
+    // A copy comes before its frame, and is nobody's.
+    guard waiting > 0, !frame.steps.contains(.sampled) else { return }
+    let cause = take(name)
+    guard cause != 0 else { return }
+    _ = put(.cameBack, frame, port: frame.inPort, cause: cause, isWhole: isWhole, now)
+    wait(UInt64(frame.token), cause)
   }
 
-  private func take(_ token: UInt32) -> UInt64 {
-    let slot = Self.slot(token)
-    guard tokens[slot] == token else { return 0 }
-    let cause = numbers[slot]
-    if cause != 0 { waiting -= 1 }
-    numbers[slot] = 0
+  private func take(_ token: UInt64) -> UInt64 {
+    guard let place = find(token) else { return 0 }
+    let cause = numbers[place]
+    numbers[place] = 0
+    waiting -= 1
     return cause
   }
 

@@ -56,9 +56,15 @@ extension PollLoop {
     }
   }
 
+  /// A frame was copied to the device, which knows it by another name.
+  @inline(never)
+  mutating func showGiven(_ token: UInt32, as name: UInt64) {
+    for tap in taps { tap.rename(UInt64(token), name) }
+  }
+
   /// A frame came back from the device: up, or done.
   @inline(never)
-  mutating func showBack(_ frame: Frame, isWhole: Bool, _ now: UInt64) {
-    for tap in taps { tap.cameBack(frame, isWhole: isWhole, now: now) }
+  mutating func showBack(_ frame: Frame, _ name: UInt64, isWhole: Bool, _ now: UInt64) {
+    for tap in taps { tap.cameBack(frame, name, isWhole: isWhole, now: now) }
   }
 }

@@ -18,7 +18,9 @@ struct CaptureTests {
   }
 
   /// A daemon whose tenant port is a new capture of `frames` frames after a reload: they come while somebody looks.
-  static func feed(_ daemon: RunningDaemon, _ client: ControlClient, _ frames: [[UInt8]]) throws {
+  static func feed(
+    _ daemon: RunningDaemon, _ client: ControlClient, _ frames: [[UInt8]], more: String = ""
+  ) throws {
     let path = daemon.folder.file("vm2.pcap")
     var writer = try CaptureWriter(path: path)
     for frame in frames { try writer.write(frame, .init(time: 0)) }
@@ -26,7 +28,7 @@ struct CaptureTests {
     let port = "  - {name: vm2, id: 2, kind: tenant, attach: {capture: {input: \(path)}}}"
     let rule =
       "\n  flow create 2 transfer ingress pattern represented_port ethdev_port_id is 2 / eth / ipv4 / end actions count / raw_encap index 1 / represented_port ethdev_port_id 0 / end"
-    try RunningDaemon.configuration(daemon.folder, rules: RunningDaemon.rules + rule, ports: port)
+    try RunningDaemon.configuration(daemon.folder, rules: RunningDaemon.rules + rule, ports: port, more: more)
       .write(toFile: daemon.folder.file("config.yaml"), atomically: true, encoding: .utf8)
     try client.ask("config.reload")
   }
@@ -86,6 +88,41 @@ struct CaptureTests {
     let frames = try Self.read(client, capture, count: 100)
     #expect(frames.count >= 100 && frames.count < 2000)
     #expect(try client.ask("capture.stop", ["capture": capture])["dropped"]?.whole ?? 0 > 3000)
+    daemon.end()
+  }
+
+  @Test(
+    "has what a device carried through alone, both ways, and of what came up half done what the device did",
+    arguments: [("ideal", "", "hardware"), ("bluefield3", "encapsulations: [{index: 1, dscp: copy}]\n", "guarded")])
+  func offloaded(profile: String, policy: String, path: String) throws {
+    let more = "\(policy)device: {kind: emulated, profile: \(profile)}"
+    let daemon = try RunningDaemon(try TestFolder(), more: more)
+    let client = try daemon.client()
+    let capture = try #require(try client.ask("capture.start")["capture"])
+    try Self.feed(daemon, client, (0..<500).map { Self.frame(UInt8($0 & 255)) }, more: more)
+    let frames = try Self.read(client, capture, count: 1000)
+    let came = frames.filter { $0["direction"]?.text == "in" }, left = frames.filter { $0["direction"]?.text == "out" }
+    #expect(came.count == 500 && left.count == 500)
+    for (index, frame) in came.enumerated() {
+      #expect(frame["frame_hex"]?.text == JSON.hex(Self.frame(UInt8(index & 255))))
+      #expect(left[index]["frame_hex"]?.text?.hasSuffix(frame["frame_hex"]?.text ?? "-") == true)
+      #expect(frame["path"] == left[index]["path"] && frame["rule"]?.whole == 2)
+    }
+    let last = try #require(came.last)
+    #expect(last["path"]?.text == path, "\(last)")
+    #expect(last["comment"]?.text?.hasPrefix("rule 2, \(path): parse verify_checksum match") == true, "\(last)")
+    #expect(last["comment"]?.text?.hasSuffix("goes out of up") == true)
+    let trace = try client.ask("trace.frame", ["port": "vm2", "frame_hex": .string(JSON.hex(Self.frame(3)))])
+    let places = (trace["lines"]?.list ?? []).compactMap { $0["place"]?.text }
+    #expect(
+      places
+        == (path == "hardware"
+          ? ["port"] + Array(repeating: "hardware", count: 5)
+          : ["port", "hardware", "hardware", "software", "software", "software"]),
+      "\(trace)")
+    let thread = try client.ask("runtime.show")["threads"]?.list?.first
+    #expect(thread?["latency"]?.list?.compactMap { $0["place"]?.text } == ["software", "hardware"])
+    #expect(thread?["latency"]?.list?.last?["packets"]?.whole == 500)
     daemon.end()
   }
 

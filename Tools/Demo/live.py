@@ -58,12 +58,18 @@ def main():
         say("What dpuctl shows on both ends")
         show(daemons, "status")
         show(daemons, "port")
+        if any(devices.values()):
+            show(daemons, "device")
         show(daemons, "rule")
+        show(daemons, "rule", "explain", "1")
         show(daemons, "tunnel")
         show(daemons, "runtime")
-        say("One frame's way")
+        say("One frame's way: what would be done, and what is done to the next ping")
         frame = ("0200000000020200000000010800" "4500001c00010000400166cc0a0900010a090002" "0800f7ff00000000")
         show(daemons, "trace", "--port", "vm", "--frame", frame, only="a")
+        stream = field.start(field.inside("a", "ping", "-c", "40", "-i", "0.1", "-q", "10.9.0.2"))
+        show(daemons, "trace", "--live", "--port", "uplink0", only="b")
+        field.stop(stream)
     return 0
 
 

@@ -14,6 +14,8 @@ final class CaptureSession {
     /// What the device did of it; nil when it did not see it, or that is not known.
     var device: FrameTap.Record?
     var isKnown = false
+    /// Of a frame that leaves: it was seen when it came in.
+    var hasCome = false
     var isInbound: Bool { record.kind == .received }
   }
 
@@ -27,7 +29,7 @@ final class CaptureSession {
   }
 
   /// How long a frame is waited for.
-  private static let patience: UInt64 = 200_000_000
+  private static let patience: UInt64 = 1_000_000_000
   private var lanes: [Lane] = []
   /// When somebody asked last.
   var lastAsked = MonotonicClock.now
@@ -94,6 +96,7 @@ extension CaptureSession.Lane {
         entries[place - left].results.append(record)
         entries[place - left].isKnown = true
         entry.device = entries[place - left].device
+        entry.hasCome = true
       }
       entry.isKnown = true
       entries.append(entry)

@@ -1,4 +1,5 @@
 import Device
+import Offload
 import Ports
 import Rules
 import Runtime
@@ -25,6 +26,8 @@ extension Daemon {
 
   /// Ends those that nobody fetches from.
   func tendCaptures(now: UInt64) {
+    // It keeps the tables it asks.
+    if let predictor, predictor.book !== book { self.predictor = nil }
     for (id, session) in captures where now > session.lastAsked &+ 10_000_000_000 {
       session.end()
       captures[id] = nil
@@ -80,7 +83,7 @@ extension Daemon {
   private func document(_ entry: CaptureSession.Entry, _ session: CaptureSession) -> JSON {
     let record = entry.record
     let rule = entry.isInbound ? entry.results.map(\.frame.rule).max() ?? 0 : record.frame.rule
-    let (path, steps) = Self.path(entry)
+    let (path, steps) = path(entry)
     return [
       "time_ns": .count(record.time &+ session.epoch), "port": .string(configuration.name(of: record.port)),
       "port_id": .integer(Int(record.port)), "direction": .string(entry.isInbound ? "in" : "out"),
@@ -91,9 +94,10 @@ extension Daemon {
   }
 
   /// Where the frame's work was done, and what of it by the device.
-  private static func path(_ entry: CaptureSession.Entry) -> (path: String, steps: [String]) {
+  private func path(_ entry: CaptureSession.Entry) -> (path: String, steps: [String]) {
     guard let device = entry.device else {
-      return (entry.isInbound && !entry.isKnown ? "unknown" : "software", [])
+      let isKnown = entry.isInbound ? entry.isKnown : entry.hasCome || devices == nil
+      return (isKnown ? "software" : "unknown", [])
     }
     let steps = Steps.names.filter { device.frame.steps.contains($0.step) }.map(\.name)
     if device.isWholeInHardware { return ("hardware", steps) }
@@ -144,11 +148,23 @@ extension Daemon {
     var trace = FrameTrace(configuration)
     trace.arrive(start, .observed)
     let isWhole = entry.device?.isWholeInHardware ?? false
-    let seen = Set(entry.results.map(\.frame.rule)).subtracting([0])
-    trace.add(steps, from: start, place: { _ in isWhole ? .hardware : .software }, seen: seen)
-    let results = entry.results.map { record in
-      Predictor.Leave(record)
+    let seen = Set((entry.results + [entry.device].compactMap(\.self)).map(\.frame.rule)).subtracting([0])
+    let up = isWhole ? nil : entry.device
+    let done = up.flatMap { devices?.state(of: $0.frame.rule)?.actionsOnDevice } ?? 0
+    let split =
+      isWhole
+      ? steps.count
+      : up.map { up in
+        up.frame.steps.contains(.match) ? FrameTrace.split(steps, .begun(rule: up.frame.rule, actionsDone: done)) : 0
+      } ?? 0
+    trace.add(Array(steps[..<split]), from: start, place: { _ in .hardware }, seen: seen)
+    var middle = steps[..<split].last { $0.frame != nil }?.frame ?? start
+    if let up {
+      middle = FrameCopy(bytes: up.bytes, record: up.frame)
+      trace.up(middle, actionsDone: split == 0 ? nil : done)
     }
+    trace.add(Array(steps[split...]), from: middle, place: { _ in .software }, seen: seen)
+    let results = entry.results.map { Predictor.Leave($0) }
     for leave in results { trace.leave(leave, .observed, place: isWhole ? "hardware" : "software") }
     if results.isEmpty { for leave in leaves { trace.leave(leave, .predicted, place: "software") } }
     trace.judge(leaves, results, configuration)

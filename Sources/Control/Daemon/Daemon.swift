@@ -35,6 +35,7 @@ public final class Daemon: RequestHandler {
   var devices: DeviceBook?
   var captures: [Int: CaptureSession] = [:]
   var nextCapture = 0
+  var predictor: Predictor?
   var telemetry: Telemetry?
 
   /// Reads the configuration of a file, and what it includes.

@@ -45,7 +45,7 @@ extension FrameTrace {
   }
 
   /// How many of the steps the device carries out.
-  private static func split(_ steps: [Predictor.Step], _ handover: Handover) -> Int {
+  static func split(_ steps: [Predictor.Step], _ handover: Handover) -> Int {
     switch handover {
     case .untouched: return 0
     case .finished: return steps.count

@@ -75,6 +75,16 @@ public struct FrameTrace: Sendable {
     }
   }
 
+  /// A frame that its device handed up: with a rule, of which so many actions were done, or as it came (nil).
+  mutating func up(_ frame: FrameCopy, actionsDone: Int?) {
+    let words =
+      actionsDone.map { $0 == 0 ? "with its rule, as it came" : "with its rule, \($0) actions done" } ?? "as it came"
+    lines.append(
+      Line(
+        certainty: .observed, place: "hardware", step: "up", rule: frame.record.rule, text: "comes up " + words,
+        after: frame))
+  }
+
   /// What came of the frame.
   mutating func leave(_ leave: Predictor.Leave, _ certainty: Certainty, place: String) {
     let copy = leave.isCopy ? "a copy " : ""

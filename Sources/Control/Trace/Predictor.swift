@@ -87,8 +87,9 @@ final class Predictor {
     }
   }
 
+  /// The tables that are asked.
+  let book: RuleBook
   private let overlay: Overlay
-  private let addresses: [OuterAddresses]
   private var asked: Datapath
   private let rule: (UInt32) -> Rule?
   private var arena: FrameArena
@@ -99,8 +100,8 @@ final class Predictor {
   ///
   /// - Throws: ``Datapath/DatapathError`` when there is no place, ``Memory/ArenaError``.
   init(_ book: RuleBook, rule: @escaping (UInt32) -> Rule?) throws {
+    self.book = book
     overlay = book.overlay
-    addresses = book.outerAddresses
     asked = try Datapath(book, buffers: 2, cachedFlows: 0)
     self.rule = rule
     arena = try FrameArena(capacity: 4, bufferSize: 66560 + FrameArena.defaultHeadroom)
@@ -108,7 +109,7 @@ final class Predictor {
 
   /// The frame's way. `now` is in nanoseconds.
   func walk(_ start: FrameCopy, now: UInt64) throws -> (steps: [Step], leaves: [Leave]) {
-    let shadow = try Shadow(overlay, addresses)
+    let shadow = try Shadow(overlay, book.outerAddresses)
     var steps: [Step] = []
     var frame = start
     var group: UInt32 = 0

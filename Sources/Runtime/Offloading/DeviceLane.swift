@@ -2,6 +2,7 @@ public import Datapath
 import Device
 public import DeviceDriver
 import EmulatedDevice
+import Memory
 public import Offload
 import Rules
 
@@ -39,6 +40,12 @@ public final class DeviceLane {
   private var pathsUntil: UInt64 = .max
   private var nextStep: UInt64 = 0
   private var cursor = 0
+  /// The names of the frames that ``poll(_:most:into:)`` gave last came of, in order.
+  private(set) var names = FlatTable<UInt64>(repeating: 0, count: FrameBurst.capacity)
+  // When the frame in each place of the device's rings was given to it.
+  private var givenAt = FlatTable<UInt64>(repeating: 0, count: 1 << 16)
+  /// How long frames were in the device, from submission to answer.
+  private var latency = LatencyHistogram()
 
   /// Starts a device for `plan`, of the overlay of `rules`, and begins to give it rules. Waits until the device is there.
   ///
@@ -149,8 +156,18 @@ public final class DeviceLane {
   /// Copies a frame to the device; false when it was not taken.
   @inline(__always)
   func submit(_ frame: Frame, port: UInt16, now: UInt64) -> Bool {
-    manager.device.base.submit(frame, kind: .received, port: port, now: now)
+    guard manager.device.base.submit(frame, kind: .received, port: port, now: now) else { return false }
+    givenAt[Self.place(submittedName)] = now
+    return true
   }
+
+  /// Names the frame that was submitted last.
+  @inline(__always)
+  var submittedName: UInt64 { manager.device.base.submittedName }
+
+  // At most 64 pairs of 4096 places; the usual ones have 256.
+  @inline(__always)
+  private static func place(_ name: UInt64) -> Int { Int((name >> 32 & 0x3f) << 10 ^ (name & 0xffff)) & 0xffff }
 
   /// Takes a buffer back.
   @inline(__always)
@@ -162,8 +179,10 @@ public final class DeviceLane {
     manager.device.base.host.serve()
     var counted = 0
     let shift = manager.device.shift
-    let given = manager.device.base.poll(now: now, most: most) { device in
+    let given = manager.device.base.pollNamed(now: now, most: most) { device, name in
       var emission = device
+      if out.count < FrameBurst.capacity { names[out.count] = name }
+      latency.add(now &- min(now, givenAt[Self.place(name)]), frames: 1)
       emission.frame.rule >>= shift
       if emission.frame.outcome != .up || emission.frame.steps.contains(.match) { counted += 1 }
       _ = out.append(emission)
@@ -188,6 +207,7 @@ public final class DeviceLane {
   public func brief() -> LaneState {
     var state = LaneState()
     state.statistics = statistics
+    state.latency = latency
     state.isAlive = manager.device.isAlive
     state.isBusy = manager.isBusy
     state.resets = manager.resets
@@ -238,6 +258,8 @@ public struct LaneState: Sendable {
 
   /// What passed.
   public var statistics = LaneStatistics()
+  /// How long frames were in the device.
+  public var latency = LatencyHistogram()
   /// The device answers.
   public var isAlive = false
   /// Rules wait to be inserted.

@@ -49,6 +49,7 @@ extension PollLoop {
     for place in 0..<count {
       let frame = received[place]
       if device.submit(frame, port: port, now: now) {
+        if isTapped { showGiven(frame.token, as: device.submittedName) }
         recycle(frame.token)
       } else {
         received[kept] = frame
@@ -76,7 +77,7 @@ extension PollLoop {
       let count = fromDevice.count
       sum &+= count
       received.removeAll()
-      for place in 0..<count { take(fromDevice[place], device, now) }
+      for place in 0..<count { take(fromDevice[place], device.names[place], device, now) }
       if received.count > 0 { carryOut(now) }
       // The driver's buffers are free again before more comes.
       if count > 0 { flush(now) }
@@ -84,8 +85,9 @@ extension PollLoop {
     }
   }
 
-  private mutating func take(_ emission: Emission, _ device: DeviceLane, _ now: UInt64) {
+  private mutating func take(_ emission: Emission, _ name: UInt64, _ device: DeviceLane, _ now: UInt64) {
     let outcome = emission.frame.outcome
+    if isTapped { showBack(emission.frame, name, isWhole: outcome != .up, now) }
     if outcome == .up {
       if emission.frame.steps.contains(.match) {
         device.statistics.resumed &+= 1
