@@ -138,7 +138,9 @@ let package = Package(
     .testTarget(name: "HostInventoryTests", dependencies: ["HostInventory", "Ports"], swiftSettings: house),
     .testTarget(
       name: "RuntimeTests",
-      dependencies: ["Runtime", "HostInventory", "Control", "Offload", "Datapath", "Ports", "Device", "Memory"],
+      dependencies: [
+        "Runtime", "HostInventory", "Control", "Offload", "Classifier", "Datapath", "Ports", "Device", "Memory",
+      ],
       swiftSettings: house),
     .testTarget(name: "OffloadTests", dependencies: ["Offload", "Device", "Rules"], swiftSettings: house),
     .testTarget(

@@ -58,6 +58,12 @@ extension DropReason {
     case .noRoute: ("no_route", "There is no route to where the tunnel ends.")
     case .nextHopFull: ("next_hop_full", "Too many frames wait for the next hop's address.")
     case .nextHopTimeout: ("next_hop_timeout", "The next hop did not say its address in time.")
+    case .noController: ("no_controller", "No rule matched, and no controller is there to be asked for one.")
+    case .controllerRate:
+      ("controller_rate", "No rule matched, and more flows were new than the controller is told in a second.")
+    case .controllerFull: ("controller_full", "No rule matched, and too many frames wait for the controller already.")
+    case .controllerTimeout:
+      ("controller_timeout", "No rule matched, and the controller did not answer in time, or said to drop.")
     }
   }
 }

@@ -130,6 +130,14 @@ public enum DropReason: UInt8, Error, Sendable, CaseIterable, BitwiseCopyable {
   case nextHopFull
   /// The next hop did not say its address in time.
   case nextHopTimeout
+  /// No rule matched, and nobody is there to be asked for one.
+  case noController
+  /// No rule matched, and more flows were new than the controller is told in a second.
+  case controllerRate
+  /// No rule matched, and too many frames wait for the controller already.
+  case controllerFull
+  /// No rule matched, and the controller did not answer in time, or said drop.
+  case controllerTimeout
 }
 
 extension DropReason {

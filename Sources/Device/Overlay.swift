@@ -6,7 +6,7 @@ public struct Port: Equatable, Sendable, BitwiseCopyable {
   /// What stands behind the port.
   @frozen public enum Kind: UInt8, Sendable, BitwiseCopyable, CaseIterable { case uplink = 0, tenant, host }
   /// What happens to a frame that no rule wants.
-  @frozen public enum Miss: UInt8, Sendable, BitwiseCopyable, CaseIterable { case drop = 0, host }
+  @frozen public enum Miss: UInt8, Sendable, BitwiseCopyable, CaseIterable { case drop = 0, host, controller }
 
   /// The port's number in rules.
   public var id: UInt16

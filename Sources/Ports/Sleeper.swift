@@ -22,10 +22,10 @@ public final class Waker: Sendable {
   public func wake() { dpu_wake(number) }
 
   /// Forgets the calls of ``wake()`` so far.
-  func calm() { dpu_calm(number) }
+  public func calm() { dpu_calm(number) }
 
   /// Becomes readable when ``wake()`` is called.
-  var descriptor: Int32 { number }
+  public var descriptor: Int32 { number }
 }
 
 /// Sleeps until one of several descriptors is readable.

@@ -11,6 +11,7 @@ extension PollLoop {
   /// Returns what the old queue had counted.
   public mutating func exchange(_ next: consuming Datapath, now: UInt64) -> QueueCounts {
     flush(now)
+    dropUpcalls()
     // Frames that wait for a next hop may lie in buffers of the old queue's.
     for index in 0..<held.count { drop(held.held[index].frame, .nextHopTimeout) }
     held.removeAll()
@@ -30,6 +31,7 @@ extension PollLoop {
     let index = ports.index(of: id)
     guard index >= 0 else { return false }
     flush(now)
+    dropUpcalls()
     let last = ports.count - 1
     if hostPort == index { hostPort = -1 } else if hostPort == last { hostPort = index }
     let dropped = held.move(last, to: index, owner: ports.owner(index))

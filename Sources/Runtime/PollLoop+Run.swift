@@ -69,6 +69,7 @@ extension PollLoop {
   private mutating func drain(_ start: UInt64) {
     var now = start
     while now &- start < 200_000_000, pass(now: now) > 0 || device?.isUrgent == true { now = MonotonicClock.now }
+    dropUpcalls()
     flush(now)
   }
 
@@ -87,6 +88,7 @@ extension PollLoop {
       if device.isUrgent { return .work }
       if device.isDue { waking = .asking }
     }
+    if let desk, desk.table.count > 0 { waking = .asking }
     let count = ports.count
     sleeper.collect { descriptors in
       for index in 0..<count {

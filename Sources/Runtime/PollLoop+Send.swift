@@ -19,6 +19,8 @@ extension PollLoop {
         }
       } else if outcome == .deliver {
         sendToHost(out[index].frame, now)
+      } else if outcome == .up {
+        ask(out[index], now)
       } else {
         // Dropped, and counted by the data path.
         if outcome == .dropped(.noRule) { listen(index, now) }

@@ -40,6 +40,8 @@ public struct PollLoop: ~Copyable {
   /// Those who look on.
   var taps: [FrameTap] = []
   var isTapped = false
+  /// Flows that a controller is asked about.
+  var desk: UpcallDesk?
   /// Buffers for frames of our own: questions and answers about neighbours.
   var own: FramePool
 
@@ -119,6 +121,7 @@ public struct PollLoop: ~Copyable {
       if received.count > 0 { carryOut(now) }
     }
     if device != nil { answers = turn(now) }
+    if desk != nil { tendUpcalls(now) }
     flush(now)
     statistics.passes &+= 1
     if frames &+ answers > 0 {

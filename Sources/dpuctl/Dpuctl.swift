@@ -16,7 +16,7 @@ struct Dpuctl: ParsableCommand {
     subcommands: [
       ReplayCommand.self, PlanCommand.self, VerifyCommand.self, GenerateCommand.self, ProfileCommand.self,
       ConfigCommand.self, ExplainCommand.self, TraceCommand.self, CaptureCommand.self, MTUCommand.self,
-      StatusCommand.self, PortCommand.self, QueueCommand.self, DeviceCommand.self,
+      StatusCommand.self, PortCommand.self, QueueCommand.self, DeviceCommand.self, UpcallCommand.self,
       RuleCommand.self, StatsCommand.self, RuntimeCommand.self, MetricsCommand.self, MonitorCommand.self,
       LogCommand.self, TunnelCommand.self, DoctorCommand.self, ReportCommand.self,
     ])

@@ -34,6 +34,7 @@ extension Configuration {
     var live = LiveSettings()
     if let value = map.optional("runtime") { try readRuntime(value, &live) }
     if let value = map.optional("device") { try readDevice(value, &live) }
+    if let value = map.optional("misses") { try readMisses(value, &live) }
     if let value = map.optional("control") { try readControl(value, &live) }
     if let value = map.optional("journal") { try readJournal(value, &live) }
     if let value = map.optional("telemetry") { try readTelemetry(value, &live) }

@@ -1,3 +1,4 @@
+public import Runtime
 import Yams
 
 /// What a daemon needs beside the overlay: the sections `runtime`, `device`, `control`, `journal`, `metrics` of the document.
@@ -29,6 +30,8 @@ public struct LiveSettings: Equatable, Sendable {
 
   /// The folder of DPDK's telemetry socket; nil: none.
   public var telemetry: String?
+  /// How controllers are asked about flows that no rule takes.
+  public var misses = UpcallPolicy()
 
   /// Where a daemon listens that was not told otherwise.
   public static let defaultSocket = "/run/dpu/dpud.sock"
@@ -152,6 +155,20 @@ extension Configuration {
 
   static func readDevice(_ value: YAMLValue, _ live: inout LiveSettings) throws(YAMLError) {
     live.device = try DeviceSettings.read(value)
+  }
+
+  static func readMisses(_ value: YAMLValue, _ live: inout LiveSettings) throws(YAMLError) {
+    var map = try value.map()
+    if let rate = map.optional("per_second") { live.misses.perSecond = UInt32(try rate.integer(1...100_000)) }
+    if let burst = map.optional("burst") { live.misses.burst = UInt32(try burst.integer(1...100_000)) }
+    if let flows = map.optional("flows") { live.misses.flows = try flows.integer(1...UpcallPolicy.mostFlows) }
+    if let deadline = map.optional("deadline_ms") {
+      live.misses.deadline = UInt64(try deadline.integer(1...60_000)) * 1_000_000
+    }
+    if let fate = map.optional("unanswered") {
+      live.misses.goesToHost = try fate.choice([("drop", false), ("host", true)])
+    }
+    try map.finish()
   }
 
   static func readControl(_ value: YAMLValue, _ live: inout LiveSettings) throws(YAMLError) {

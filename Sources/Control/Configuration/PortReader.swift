@@ -24,7 +24,9 @@ extension Configuration {
         port.tenant = tenants[text] ?? UInt16(tenants.count + 1)
         tenants[text] = port.tenant
       }
-      if let miss = map.optional("miss") { port.miss = try miss.choice([("drop", .drop), ("host", .host)]) }
+      if let miss = map.optional("miss") {
+        port.miss = try miss.choice([("drop", .drop), ("host", .host), ("controller", .controller)])
+      }
       if let coalesce = map.optional("coalesce") {
         port.coalesces = try coalesce.choice([("off", false), ("on", true)])
         guard kind != .uplink else { throw coalesce.error("frames to an uplink are not merged") }

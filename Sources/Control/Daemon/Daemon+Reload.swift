@@ -167,6 +167,7 @@ extension Configuration {
           && live.rules == next.live.rules && live.buffers == next.live.buffers
       ),
       ("device", live.device == next.live.device),
+      ("misses", live.misses == next.live.misses),
       ("control", live.socket == next.live.socket && live.group == next.live.group),
       (
         "journal",

@@ -1,5 +1,6 @@
 import Ports
 import Rules
+import Runtime
 
 // What can be asked over the socket: one table of methods, from which `list` and `help` are made.
 extension Daemon {
@@ -61,11 +62,15 @@ extension Daemon {
       (daemon, input) throws(RequestFailure) in
       .result(try daemon.explain(UInt32(try input.whole("id", 1...0xff_ffff))))
     },
-    Method(name: "rule.add", parameters: "rules: list of 'flow create' lines", help: "Adds rules, all of them or none.")
-    {
+    Method(
+      name: "rule.add", parameters: "rules: list of 'flow create' lines, [upcalls: list of ids]",
+      help: "Adds rules, all of them or none; then the frames of these upcalls go on."
+    ) {
       (daemon, input) throws(RequestFailure) in
       let rules = try input.texts("rules")
-      return .result(try daemon.changingRules { () throws(RequestFailure) in try daemon.addRules(rules) })
+      return .result(
+        try daemon.addRules(rules, for: input.members["upcalls"] == nil ? [] : try input.wholes("upcalls", 1...Int.max))
+      )
     },
     Method(
       name: "rule.check", parameters: "rules: list of 'flow create' lines", help: "Says whether rules would be taken."
@@ -157,7 +162,28 @@ extension Daemon {
         "events": .array(daemon.log.entries(after: input.members["after"]?.whole ?? 0, level: level))
       ])
     },
-    Method(name: "monitor", parameters: "", help: "Events from now on, until the connection ends.") { _, _ in .events },
+    Method(name: "monitor", parameters: "", help: "Events from now on, until the connection ends.") { _, _ in
+      .events(.changes)
+    },
+    Method(
+      name: "upcall.watch", parameters: "",
+      help:
+        "The first frame of each flow that no rule takes, at ports with miss: controller, until the connection ends."
+    ) { _, _ in .events(.misses) },
+    Method(
+      name: "upcall.answer", parameters: "id, [fate]",
+      help:
+        "Lets the frames of a flow go on: fate is again (with the rules that there are now, the default), drop or host."
+    ) { (daemon, input) throws(RequestFailure) in
+      let fate = input.members["fate"] == nil ? "again" : try input.text("fate")
+      guard let answer = UpcallAnswer(rawValue: fate) else {
+        throw RequestFailure("request.parameter", "'fate' is again, drop or host")
+      }
+      return .result(try daemon.answerUpcall(try input.whole("id", 1...Int.max), answer))
+    },
+    Method(name: "upcall.show", parameters: "", help: "Flows that wait, and what was asked, by queue.") { daemon, _ in
+      .result(daemon.showUpcalls())
+    },
   ]
 
   static var names: [String] { methods.map(\.name) }

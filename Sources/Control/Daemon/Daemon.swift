@@ -37,6 +37,9 @@ public final class Daemon: RequestHandler {
   var nextCapture = 0
   var predictor: Predictor?
   var telemetry: Telemetry?
+  /// The ways of upcalls, by queue.
+  let boxes: [UpcallBox]
+  private let waker: Waker
 
   /// Reads the configuration of a file, and what it includes.
   ///
@@ -64,6 +67,9 @@ public final class Daemon: RequestHandler {
     let configuration = try Self.read(file)
     self.configuration = configuration
     let live = configuration.live
+    let waker = try Waker()
+    self.waker = waker
+    boxes = (0..<live.threads).map { _ in UpcallBox(waker: waker) }
     var store = RuleStore()
     store.setConfigured(configuration.rules)
     var templates: UInt32 = 1
@@ -83,7 +89,8 @@ public final class Daemon: RequestHandler {
     if let counters { totals = Totals(counters, configuration, &self.store) }
     try startThreads()
     server = try ControlServer(
-      path: live.socket, group: live.group, metricsPort: live.metricsPort, program: "dpud " + Self.version,
+      path: live.socket, group: live.group, metricsPort: live.metricsPort, waker: waker,
+      program: "dpud " + Self.version,
       handler: self)
     if let folder = live.telemetry {
       do throws(SystemError) { telemetry = try Telemetry(folder: folder) } catch {
@@ -124,11 +131,13 @@ public final class Daemon: RequestHandler {
     for index in 0..<live.threads {
       let core = index < live.cores.count ? live.cores[index] : nil
       let lent = Lent(value: book)
+      let box = boxes[index]
       let lane = Lent(value: try devices?.lane(book))
       threads.append(
         try PollThread(index: index, core: core, policy: policy, rules: book, buffers: live.buffers) { loop in
           for named in configuration.attachedPorts { try PortOpener.open(named, threads: live.threads, in: &loop) }
           try configuration.bind(&loop, lent.value)
+          loop.setController(live.misses, box, queue: index)
           _ = loop.setDevice(lane.value, now: MonotonicClock.now)
         })
     }
@@ -178,6 +187,7 @@ public final class Daemon: RequestHandler {
       }
     }
     telemetry?.serve { [unowned self] in telemetry($0, $1) }
+    tellUpcalls()
     guard now >= nextHousekeeping else { return }
     nextHousekeeping = now &+ 100_000_000
     book.reclaim()

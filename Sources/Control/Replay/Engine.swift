@@ -234,12 +234,14 @@ extension Result {
     let fate: Fate
     if let reason = frame.outcome.dropReason {
       fate = .dropped(reason)
+    } else if frame.outcome == .up {
+      fate = .dropped(.noController)
     } else if frame.outcome == .deliver {
       fate = .delivered(queue: frame.queue, mark: emission.mark)
     } else {
       fate = .forwarded(port: emission.port)
     }
-    let isDropped = frame.outcome.dropReason != nil
+    let isDropped = frame.outcome.dropReason != nil || frame.outcome == .up
     self.init(
       fate: fate, rule: frame.rule, bytes: isDropped ? [] : frame.bytes.array(),
       stepsInHardware: inHardware ? frame.steps : steps)

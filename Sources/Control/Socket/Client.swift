@@ -15,7 +15,7 @@ final class Client {
   /// Answers that are not there yet.
   var waiting: [(id: Int, deadline: UInt64, ask: () -> Answer?)] = []
   /// The requests whose answers are events.
-  var subscriptions: [Int] = []
+  var subscriptions: [(id: Int, topic: EventTopic)] = []
   /// Events that it was too slow for.
   var missedEvents = 0
   var isEnding = false

@@ -1,5 +1,5 @@
 import Foundation
-import Ports
+public import Ports
 
 /// The control socket: many clients, one thread, bounded memory for each. README.md in this folder is the protocol.
 public final class ControlServer {
@@ -33,21 +33,25 @@ public final class ControlServer {
   private let ending: FileDescriptor
   private var isStopping = false
   private let greeting: JSON
+  private let waker: Waker?
 
   /// Listens.
   ///
   /// - Parameters:
   ///   - path: of the socket.
   ///   - group: who may connect beside this user and root; nil: the group of this process.
+  ///   - waker: ends the server's sleep, so that it asks the handler.
   ///   - metricsPort: where `GET /metrics` is answered on the loopback address; nil for nowhere.
   /// - Throws: ``SystemError``.
   public init(
-    path: String, group: String? = nil, metricsPort: UInt16? = nil, limits: Limits = Limits(), program: String,
+    path: String, group: String? = nil, metricsPort: UInt16? = nil, limits: Limits = Limits(), waker: Waker? = nil,
+    program: String,
     handler: any RequestHandler
   ) throws(SystemError) {
     SystemCalls.raiseFileLimit()
     self.path = path
     self.limits = limits
+    self.waker = waker
     self.handler = handler
     epoll = try Epoll()
     (stopping, ending) = try SystemCalls.pipe()
@@ -60,6 +64,7 @@ public final class ControlServer {
     ]
     try epoll.set(listener.number, reads: true, writes: false, isNew: true)
     try epoll.set(stopping.number, reads: true, writes: false, isNew: true)
+    if let waker { try epoll.set(waker.descriptor, reads: true, writes: false, isNew: true) }
     if let metrics { try epoll.set(metrics.number, reads: true, writes: false, isNew: true) }
   }
 
@@ -85,6 +90,8 @@ public final class ControlServer {
     for event in epoll.wait(milliseconds: milliseconds) {
       if event.number == stopping.number {
         isStopping = true
+      } else if event.number == waker?.descriptor {
+        waker?.calm()
       } else if event.number == listener.number {
         acceptControl()
       } else if event.number == metrics?.number {
@@ -101,14 +108,19 @@ public final class ControlServer {
     askAgain()
   }
 
-  /// Tells every subscriber.
-  public func publish(_ event: JSON) {
-    for client in clients.values where !client.subscriptions.isEmpty {
+  /// Whether somebody listens to `topic`.
+  public func hasListener(_ topic: EventTopic) -> Bool {
+    clients.values.contains { client in client.subscriptions.contains { $0.topic == topic } }
+  }
+
+  /// Tells everybody who listens to `topic`; who is slow misses some, and is told how many.
+  public func publish(_ event: JSON, to topic: EventTopic = .changes) {
+    for client in clients.values where client.subscriptions.contains(where: { $0.topic == topic }) {
       guard !client.isFull else {
         client.missedEvents += 1
         continue
       }
-      for id in client.subscriptions {
+      for (id, known) in client.subscriptions where known == topic {
         if client.missedEvents > 0 {
           client.send(["id": .integer(id), "more": true, "result": ["missed_events": .integer(client.missedEvents)]])
         }
@@ -248,12 +260,12 @@ public final class ControlServer {
         return client.send(["id": .integer(id), "error": failure.document])
       }
       client.waiting.append((id, deadline, ask))
-    case .events:
+    case .events(let topic):
       guard client.subscriptions.count < 8 else {
         let failure = RequestFailure("busy.subscriptions", "a client has at most 8 subscriptions")
         return client.send(["id": .integer(id), "error": failure.document])
       }
-      client.subscriptions.append(id)
+      client.subscriptions.append((id, topic))
       client.send(["id": .integer(id), "more": true, "result": ["event": "subscribed"]])
     }
   }

@@ -109,7 +109,15 @@ public enum Answer {
   /// An answer later: asked at every round; nil is "not yet". Behind `deadline` (nanoseconds) it is a time-out.
   case later(deadline: UInt64, () -> Answer?)
   /// Events from now on, until the client goes.
-  case events
+  case events(EventTopic)
+}
+
+/// What can be listened to.
+public enum EventTopic: Sendable {
+  /// What changes: rules, ports, devices.
+  case changes
+  /// Flows that no rule takes.
+  case misses
 }
 
 /// Whoever carries requests out. Called on the server's thread alone.

@@ -25,6 +25,7 @@ extension Datapath {
 
   private func decapsulate(_ frame: inout Frame, _ work: inout Work, _ kind: TunnelKind) -> Change {
     let stack = work.stack
+    work.tunnelKey = stack.tunnelKey
     if let reason = Decapsulator.check(frame, stack, asked: kind, policy: policy) { return .dropped(reason) }
     // Segmentation of the outer datagram itself: each segment is a tunnel packet of its own.
     if !frame.owed.isDisjoint(with: FrameDebts.segmentation), !frame.owed.contains(.tunnelSegmentation) {

@@ -125,6 +125,7 @@ extension Datapath {
 
   /// Looks the frame up in `group` and carries out what it hits, through all groups.
   mutating func search(_ frame: inout Frame, _ work: inout Work, group: UInt32, _ out: inout EmissionBurst) {
+    work.group = group
     guard let hit = look(&frame, &work, group: group, &out) else { return }
     follow(&frame, &work, hit, &out)
   }
@@ -157,6 +158,7 @@ extension Datapath {
       case .jump(let group):
         work.jumps &+= 1
         guard work.jumps <= 16 else { return drop(&frame, .jumpLoop, &out) }
+        work.group = group
         guard let next = look(&frame, &work, group: group, &out) else { return }
         hit = next
       }
@@ -182,6 +184,23 @@ extension Datapath {
     return nil
   }
 
+  /// A4 for a port whose misses are the controller's: the frame as it is, with the key of its flow and where it goes on.
+  private mutating func handUp(_ frame: inout Frame, _ work: Work, _ out: inout EmissionBurst) {
+    let last = frame.rule
+    let stack = work.stack
+    frame.flowHash = FlowHash.hash(frame.bytes, stack.hasSoundTunnel ? stack.inner : stack.outer)
+    frame.tunnelKey = stack.hasSoundTunnel ? stack.tunnelKey : work.tunnelKey
+    frame.group = UInt16(truncatingIfNeeded: work.group)
+    // No rule's actions are under way: the frame goes on with the rules of its group.
+    frame.rule = 0
+    if work.group != 0 {
+      frame.steps.insert(.match)
+      frame.jumps = work.jumps
+    }
+    frame.outcome = .up
+    if !out.append(Emission(frame: frame, port: frame.inPort, mark: last)) { lose(frame, &out) }
+  }
+
   /// No rule, or no fate (A3, A4).
   mutating func miss(
     _ frame: inout Frame, _ work: inout Work, _ reason: DropReason, _ out: inout EmissionBurst
@@ -189,7 +208,10 @@ extension Datapath {
     if let unparsed = refresh(frame, &work) { return drop(&frame, unparsed, &out) }
     let port = ports.entries[work.port]
     let fault = work.stack.fault
-    if port.miss == .drop {
+    if port.miss == .controller, reason == .noRule, fault == .none, work.mark == 0, work.layerCount == 0, !work.isCopy {
+      return handUp(&frame, work, &out)
+    }
+    if port.miss != .host {
       return drop(&frame, reason == .noRule && fault != .none ? DropReason(fault) : reason, &out)
     }
     if fault != .none, endpoint.isDestination(frame.bytes, work.stack.outer) {

@@ -23,6 +23,9 @@ struct Work: BitwiseCopyable {
   var port: Int
   var mark: UInt32 = 0
   var jumps = 0
+  /// The group that is searched, and the key of the tunnel that was taken off last.
+  var group: UInt32 = 0
+  var tunnelKey: UInt32 = 0
   /// Tunnel headers put on, and the first of them, outermost last.
   var layerCount = 0
   var layers = InlineArray<4, Layer>(repeating: Layer())

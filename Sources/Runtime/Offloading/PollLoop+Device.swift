@@ -9,6 +9,7 @@ extension PollLoop {
   public mutating func setDevice(_ lane: DeviceLane?, now: UInt64) -> DeviceLane? {
     if device != nil {
       setDeviceAside()
+      dropUpcalls()
       // Frames that wait for a next hop may lie in its buffers.
       for frame in held.move(-1, to: -1, owner: DeviceLane.owner) { drop(frame, .nextHopTimeout) }
     }

@@ -52,6 +52,7 @@ struct RuleCommand: ParsableCommand {
     @Argument(help: "Rules.") var rules: [String] = []
     @Option(name: .shortAndLong, help: "A file of rules.") var file: String?
     @Flag(help: "Only say whether they would be taken.") var check = false
+    @Option(help: "The packets of this upcall go on once the rules are there.") var upcall: [Int] = []
     @OptionGroup var live: LiveOptions
 
     func run() throws {
@@ -66,7 +67,10 @@ struct RuleCommand: ParsableCommand {
         }
         guard !lines.isEmpty else { throw Failure(code: "usage", message: "no rule is given", exitCode: 64) }
         let answer = try live.daemon.connect().ask(
-          check ? "rule.check" : "rule.add", ["rules": .array(lines.map { .string($0) })])
+          check ? "rule.check" : "rule.add",
+          .object(
+            [.init(name: "rules", value: .array(lines.map { .string($0) }))]
+              + (upcall.isEmpty ? [] : [.init(name: "upcalls", value: .array(upcall.map { .integer($0) }))])))
         live.output.show(answer) { answer in
           check
             ? "Flow rule validated"

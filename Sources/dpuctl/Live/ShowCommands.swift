@@ -206,14 +206,19 @@ struct LogCommand: ParsableCommand {
 /// `dpuctl monitor`.
 struct MonitorCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "monitor", abstract: "Events as they happen; one JSON document a line under -j.")
+    commandName: "monitor", abstract: "Events as they happen; one JSON document a line under -j.",
+    discussion: """
+      With --misses: the first packet of each flow that no rule takes, at ports with miss: controller, with its keys and \
+      where it goes on. While it runs, such packets wait for an answer: rule add --upcall ID, or upcall answer ID.
+      """)
+  @Flag(help: "Flows that no rule takes, instead of changes.") var misses = false
   @OptionGroup var live: LiveOptions
 
   func run() throws {
     try live.output.run {
       let client = try live.daemon.connect()
       client.setTimeout(0)
-      try client.ask("monitor") { event in live.output.show(event, text: eventLine) }
+      try client.ask(misses ? "upcall.watch" : "monitor") { event in live.output.show(event, text: eventLine) }
     }
   }
 }
