@@ -15,6 +15,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(
 import live as lab  # noqa: E402
 
 import device_cases  # noqa: E402
+import fair_cases  # noqa: E402
 import upcall_cases  # noqa: E402
 import vhost_cases  # noqa: E402
 
@@ -342,6 +343,10 @@ def case_device_bluefield(field, _):
 
 def case_device_kill(field, _):
     return device_cases.device_kill(field, Daemon, configuration)
+
+
+def case_fair(field, _):
+    return fair_cases.fair(field, Daemon)
 
 
 def case_upcall(field, _):
