@@ -32,6 +32,7 @@ extension PollLoop {
     guard index >= 0 else { return false }
     flush(now)
     dropUpcalls()
+    share.removeAll()
     let last = ports.count - 1
     if hostPort == index { hostPort = -1 } else if hostPort == last { hostPort = index }
     let dropped = held.move(last, to: index, owner: ports.owner(index))

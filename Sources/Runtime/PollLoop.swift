@@ -26,6 +26,8 @@ public struct PollLoop: ~Copyable {
   var free = TokenList(capacity: 4096)
   /// Index of the port that frames for the host's queues go to; -1 for none.
   var hostPort = -1
+  /// What tenants get of the thread.
+  var share = FairShare()
   /// What ports may send, by index.
   var admissions = FlatTable(repeating: Admission(), count: PortSet.most)
   var toHost = TokenBucket(rate: 20_000, burst: 2_000)
@@ -110,16 +112,22 @@ public struct PollLoop: ~Copyable {
   public mutating func pass(now: UInt64) -> Int {
     var frames = 0
     var answers = 0
-    for index in 0..<ports.count where mayReceive(index) {
+    let count = ports.count
+    let first = share.tenants > 0 ? share.first : 0
+    for step in 0..<count {
+      let index = first &+ step < count ? first &+ step : first &+ step &- count
+      guard share.mayAsk(index), mayReceive(index) else { continue }
       received.removeAll()
       ports.receive(index, &received, now: now)
       guard received.count > 0 else { continue }
       frames &+= received.count
+      share.charge(index, received)
       if isTapped { showReceived(index, now) }
       admit(index, now)
       if device != nil { offload(index, now) }
       if received.count > 0 { carryOut(now) }
     }
+    share.endRound(ports: count, isIdle: frames == 0)
     if device != nil { answers = turn(now) }
     if desk != nil { tendUpcalls(now) }
     flush(now)

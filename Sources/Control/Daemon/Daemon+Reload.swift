@@ -182,6 +182,7 @@ extension Configuration {
   /// Binds a loop's ports to each other and to the underlay. Called on the loop's thread.
   func bind(_ loop: inout PollLoop, _ book: RuleBook) throws {
     if let host = ports.first(where: { $0.port.kind == .host }) { loop.setHostPort(id: host.port.id) }
+    loop.setShares(tenantPorts)
     for named in attachedPorts {
       let function = virtualFunction(named, queues: live.threads) ?? VirtualFunction(port: named.port.id)
       guard loop.setFunction(function) else {

@@ -256,6 +256,13 @@ extension Configuration {
     return rules
   }
 
+  /// The tenants' ports; a tenant port without a tenant is one of its own.
+  var tenantPorts: [[UInt16]] {
+    let ports = attachedPorts.map(\.port).filter { $0.kind == .tenant }
+    let owned = Dictionary(grouping: ports.filter { $0.tenant != 0 }, by: \.tenant)
+    return owned.sorted { $0.key < $1.key }.map { $0.value.map(\.id) } + ports.filter { $0.tenant == 0 }.map { [$0.id] }
+  }
+
   /// What the owner of a port may do through one of `queues`; nil when nothing is said about it.
   func virtualFunction(_ named: NamedPort, queues: Int) -> VirtualFunction? {
     guard let wanted = named.function else { return nil }
