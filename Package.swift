@@ -139,7 +139,8 @@ let package = Package(
     .testTarget(
       name: "RuntimeTests",
       dependencies: [
-        "Runtime", "HostInventory", "Control", "Offload", "Classifier", "Datapath", "Ports", "Device", "Memory",
+        "Runtime", "HostInventory", "Control", "Offload", "Classifier", "Rules", "Datapath", "Ports", "Device",
+        "Memory",
       ],
       swiftSettings: house),
     .testTarget(name: "OffloadTests", dependencies: ["Offload", "Device", "Rules"], swiftSettings: house),
