@@ -87,11 +87,28 @@ extension Abilities {
   }
 }
 
+/// What a device without one feature says, to tell whether a rule needs it.
+struct FeatureProbe: Sendable {
+  /// The feature.
+  let feature: Feature
+  /// The prediction without it.
+  let without: Prediction
+}
+
 extension Prediction {
-  /// The features of `watched` that the rule uses: those without which the device would refuse it.
-  func features(of rule: Rule, among watched: Set<Feature>) -> Set<Feature> {
+  /// The same device without each of some features; made once for all rules.
+  func probes(of watched: Set<Feature>) -> [FeatureProbe] {
+    watched.map { feature in
+      var without = self
+      without.abilities = abilities.without([feature])
+      return FeatureProbe(feature: feature, without: without)
+    }
+  }
+
+  /// The probed features that the rule uses: those without which the device would refuse it.
+  func features(of rule: Rule, among probes: [FeatureProbe]) -> Set<Feature> {
     guard check(rule) == nil else { return [] }
-    return watched.filter { Prediction(abilities: abilities.without([$0]), overlay: overlay).check(rule) != nil }
+    return Set(probes.filter { $0.without.check(rule) != nil }.map(\.feature))
   }
 }
 

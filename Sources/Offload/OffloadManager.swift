@@ -94,42 +94,52 @@ public struct OffloadManager<D: OffloadDevice & ~Copyable>: ~Copyable {
   /// waits for ``poll(now:limit:)``, which this calls once.
   public mutating func apply(_ plan: Plan, now: UInt64, limit: Int = .max) {
     dropBegun(now: now)
-    var old: [UInt32: Entry] = [:]
-    for entry in entries { old[entry.plan.id] = entry }
+    let old = entries, oldPlaces = places
+    var isGone = [Bool](repeating: true, count: old.count)
     let forms = Dictionary(plan.deviceRules.map { ($0.id, $0) }) { first, _ in first }
-    let order = plan.rules.sorted { Self.precedes($0, $1) }
+    let ranks = plan.rules.map { Precedence($0) }
     entries = []
+    entries.reserveCapacity(plan.rules.count)
     places = [:]
-    for rule in order where places[rule.id] == nil {
+    places.reserveCapacity(plan.rules.count)
+    for position in plan.rules.indices.sorted(by: { ranks[$0] < ranks[$1] }) {
+      let rule = plan.rules[position]
+      guard places[rule.id] == nil else { continue }
       let planned = forms[rule.id]
-      var entry = Entry(plan: rule, planned: planned, cube: MatchCube(planned?.rule ?? rule.rule))
-      if let before = old.removeValue(forKey: rule.id) {
-        entry.counter = before.counter
-        entry.shownFrames = before.shownFrames
-        entry.shownBytes = before.shownBytes
-        entry.installed = before.installed
-        entry.countedUnder = before.countedUnder
-        if before.plan.rule == rule.rule {
-          entry.trustedActions = before.trustedActions
-          entry.isDistrusted = before.isDistrusted
-          entry.heldActions = before.heldActions
-        }
-      } else if let counter = retired.removeValue(forKey: rule.id) {
-        entry.counter = counter
-      }
       places[rule.id] = entries.count
+      guard let place = oldPlaces[rule.id] else {
+        var entry = Entry(plan: rule, planned: planned, cube: MatchCube(planned?.rule ?? rule.rule))
+        if let counter = retired.removeValue(forKey: rule.id) { entry.counter = counter }
+        entries.append(entry)
+        continue
+      }
+      isGone[place] = false
+      let before = old[place], isSame = before.plan.rule == rule.rule
+      let reaches = isSame && before.planned?.rule == planned?.rule
+      var entry = Entry(
+        plan: rule, planned: planned, cube: reaches ? before.cube : MatchCube(planned?.rule ?? rule.rule))
+      entry.counter = before.counter
+      entry.shownFrames = before.shownFrames
+      entry.shownBytes = before.shownBytes
+      entry.installed = before.installed
+      entry.countedUnder = before.countedUnder
+      if isSame {
+        entry.trustedActions = before.trustedActions
+        entry.isDistrusted = before.isDistrusted
+        entry.heldActions = before.heldActions
+      }
       entries.append(entry)
     }
-    let gone = old.values.filter { $0.installed != nil }.sorted { Self.precedes($1.plan, $0.plan) }
-    for entry in gone { withdraw(gone: entry, now: now) }
-    for entry in old.values where entry.installed == nil { retired[entry.plan.id] = entry.counter }
+    // The entries stand in precedence order; what goes away goes in the reverse.
+    for index in old.indices.reversed() where isGone[index] {
+      if old[index].installed != nil {
+        withdraw(gone: old[index], now: now)
+      } else {
+        retired[old[index].plan.id] = old[index].counter
+      }
+    }
     settle(now: now)
     poll(now: now, limit: limit)
-  }
-
-  static func precedes(_ a: RulePlan, _ b: RulePlan) -> Bool {
-    let x = a.rule.attributes, y = b.rule.attributes
-    return (x.group, x.priority, a.id) < (y.group, y.priority, b.id)
   }
 
   private mutating func withdraw(gone entry: Entry, now: UInt64) {

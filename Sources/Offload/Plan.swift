@@ -117,3 +117,18 @@ public struct Plan: Sendable {
   /// Rules that break ``OffloadMode/requireHardware``; empty in other modes.
   public var violations: [RulePlan] { mode == .requireHardware ? rules.filter { $0.place != .hardware } : [] }
 }
+
+/// Where a rule stands among others: those before it are looked at first (SPECIFICATION.md M6).
+struct Precedence: Comparable {
+  private let group: UInt32
+  private let priority: UInt32
+  private let id: UInt32
+
+  init(_ rule: RulePlan) {
+    (group, priority, id) = (rule.rule.attributes.group, rule.rule.attributes.priority, rule.id)
+  }
+
+  static func < (a: Precedence, b: Precedence) -> Bool {
+    (a.group, a.priority, a.id) < (b.group, b.priority, b.id)
+  }
+}

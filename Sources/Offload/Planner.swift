@@ -31,7 +31,8 @@ public enum Planner {
     var exclusions = ExclusionReport(profile: profile, wants: [], uses: [])
     if mode != .forbidHardware, !profile.exclusions.isEmpty || !wants.isEmpty {
       let watched = profile.exclusions.reduce(into: Set<Feature>()) { $0.formUnion($1.features) }
-      let uses = rules.map { free.features(of: $0.rule, among: watched) }.filter { !$0.isEmpty }
+      let probes = free.probes(of: watched)
+      let uses = rules.map { free.features(of: $0.rule, among: probes) }.filter { !$0.isEmpty }
       exclusions = ExclusionReport(profile: profile, wants: wants, uses: uses)
     }
     var restricted = free
@@ -82,11 +83,8 @@ public enum Planner {
 
     /// Goes through the rules in precedence order.
     mutating func place() {
-      let order = plans.indices.sorted { a, b in
-        let x = plans[a], y = plans[b]
-        return (x.rule.attributes.group, x.rule.attributes.priority, x.id)
-          < (y.rule.attributes.group, y.rule.attributes.priority, y.id)
-      }
+      let ranks = plans.map { Precedence($0) }
+      let order = plans.indices.sorted { ranks[$0] < ranks[$1] }
       var covers: [UInt32: CoverIndex] = [:]
       var room = Int(restricted.abilities.rules)
       for index in order {

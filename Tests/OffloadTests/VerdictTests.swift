@@ -333,5 +333,11 @@ struct ExclusionTests {
   func free() {
     let plan = Planner.plan(rules: [(1, withICMP)], overlay: Overlay(), profile: profile)
     #expect(plan.exclusions.conflicts.isEmpty && plan.exclusions.givenUp.isEmpty && plan[1]?.place == .hardware)
+    // A rule that goes to the device split by ECN needs no more than it says.
+    var poor = profile
+    poor.abilities.frame.remove(.ecnCopy)
+    let split = Planner.plan(
+      rules: [(1, withICMP), (2, make([ipv4()], RefusalCase.encapsulates))], overlay: TinyWorld.overlay, profile: poor)
+    #expect(split.exclusions.conflicts.isEmpty && split.rules.map(\.deviceEntries) == [1, 4])
   }
 }

@@ -95,7 +95,7 @@ let classifierMemory = Bench(
 }
 
 /// Bytes of this process that are in memory.
-private func residentBytes() -> Int {
+func residentBytes() -> Int {
   guard let file = unsafe fopen("/proc/self/statm", "r") else { return 0 }
   defer { unsafe _ = fclose(file) }
   var line = [CChar](repeating: 0, count: 128)
