@@ -115,7 +115,8 @@ extension RandomConfiguration {
       case 4: .set(.ipv6Source(0x2001_0db8_0001 << 80 | 5))
       case 5: .set(.ipv6Destination(0x2001_0db8_0002 << 80 | 6))
       case 6: .set(.l4Source(random.oneIn(2) ? random.value() : 49152 + UInt16(random.below(64))))
-      case 7: .set(.l4Destination(random.oneIn(2) ? random.value() : random.pick([80, 443, 53, 5201, 4500])))
+      case 7:
+        .set(.l4Destination(random.oneIn(2) ? random.value() : random.pick([80, 443, 53, 5201, 4500, 4789, 6081])))
       case 8: .set(.ttl(random.pick([1, 64, 255])))
       case 9: .set(random.oneIn(2) ? .ipv4DSCP(random.value() & 63) : .ipv6DSCP(random.value() & 63))
       case 10: .decTTL
