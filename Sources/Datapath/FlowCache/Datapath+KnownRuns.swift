@@ -26,7 +26,8 @@ extension Datapath {
       let template = unsafe store + Int(entry.pointee.template)
       let length = unsafe frame.pointee.length
       let bytes = unsafe UnsafeMutableRawPointer(frame.pointee.bytes.unsafeBase)
-      guard unsafe view.recognise(bytes, length: length, flow),
+      // A tenant's frame has no inner headers: its tunnels are not looked into.
+      guard unsafe view.agrees(bytes, flow, entry), unsafe entry.pointee.outer.end(bytes, within: length) > 0,
         unsafe Int(template.pointee.overhead) &+ length <= Int(entry.pointee.mtu),
         unsafe frame.pointee.headroom >= Int(template.pointee.padded),
         unsafe length &+ Int(template.pointee.padded) <= 0xffff
