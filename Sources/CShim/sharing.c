@@ -49,6 +49,19 @@ int dpu_file_facts(int fd, uint64_t *bytes, uint64_t *page_bytes, int *cannot_sh
   return 0;
 }
 
+int dpu_kept_file(const char *path, uint64_t bytes) {
+  int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+  if (fd < 0) return -errno;
+  struct stat facts;
+  int wrong = 0;
+  if (fstat(fd, &facts) != 0) wrong = errno;
+  else if (!S_ISREG(facts.st_mode)) wrong = EINVAL;
+  else if ((uint64_t)facts.st_size < bytes && ftruncate(fd, (off_t)bytes) != 0) wrong = errno;
+  if (wrong == 0) return fd;
+  close(fd);
+  return -wrong;
+}
+
 void *dpu_map_shared(int fd, uint64_t offset, uint64_t bytes, int populate, int *error) {
   // Huge pages are reserved here or refused here, never missing later.
   int flags = MAP_SHARED | (populate ? MAP_POPULATE : 0);

@@ -84,9 +84,10 @@ public struct VirtqueuePort: ~Copyable, BurstPort {
       guard case .driver(let isPacked) = options.side else {
         let mac = (0..<6).map { UInt8(truncatingIfNeeded: options.mac >> (40 - 8 * UInt64($0))) }
         let features = BackendOptions.plainFeatures.union(options.offloads ? Self.offloads : [])
-        return .device(
-          try VhostBackend(
-            BackendOptions(features: features, mac: mac, mtu: options.mtu), path: options.path, role: options.role))
+        var offers = BackendOptions(features: features, mac: mac, mtu: options.mtu)
+        // Without the file a packed ring of a front end that does not know its place begins anew; all else goes on.
+        offers.kept = try? KeptRings(path: options.path + ".rings", rings: 2)
+        return .device(try VhostBackend(offers, path: options.path, role: options.role))
       }
       return .driver(
         // Deep enough for the segments of some large frames at once.

@@ -7,8 +7,8 @@ import Virtqueue
 /// What a front end asks of rings that run: memory that changes, the dirty log, stopping and going on.
 struct MigrationTests {
   /// A driver whose messages are sent by hand.
-  private final class Driver {
-    let machine: BackendMachine
+  final class Driver {
+    private(set) var machine: BackendMachine
     let region: SharedRegion
     let plans: [QueuePlan]
     var sender: NetSender
@@ -16,24 +16,48 @@ struct MigrationTests {
     let features: Features
     static var base: UInt64 { 1 << 32 }
 
-    init(isPacked: Bool) throws {
+    init(isPacked: Bool, kept: KeptRings? = nil) throws {
       let first = try QueuePlan(offset: 0, size: 16, isPacked: isPacked)
       let second = try QueuePlan(offset: first.end, size: 16, isPacked: isPacked)
       let region = try SharedRegion(bytes: second.end)
       let features: Features = isPacked ? [.version1, .mrgRxbuf, .ringPacked] : [.version1, .mrgRxbuf]
       let receiver = try NetReceiver(first, region: region, features: features, base: Self.base)
       let sender = try NetSender(second, region: region, features: features, base: Self.base)
-      machine = BackendMachine(BackendOptions())
+      machine = Self.machine(kept)
       plans = [first, second]
       self.region = region
       self.features = features
       self.receiver = receiver
       self.sender = sender
       _ = self.receiver.queue.publish()
+      try connect()
+    }
+
+    private static func machine(_ kept: KeptRings?) -> BackendMachine {
+      var options = BackendOptions()
+      options.kept = kept
+      return BackendMachine(options)
+    }
+
+    private func connect() throws {
       _ = try machine.handle(Message(.setProtocolFeatures, [.u64(machine.options.protocolFeatures.rawValue)]))
       _ = try machine.handle(Message(.setFeatures, [.u64(features.low)]))
       try table(parts: 1)
       for ring in 0..<2 { try start(ring) }
+    }
+
+    /// The back end's process is gone without a word; another comes, and is told that the rings are at their beginning.
+    func replaceMachine(_ kept: KeptRings?) throws {
+      machine = Self.machine(kept)
+      try connect()
+    }
+
+    /// The driver begins anew, in the same memory.
+    func begin() throws {
+      region.bytes.fill(0, at: 0, count: region.count)
+      receiver = try NetReceiver(plans[0], region: region, features: features, base: Self.base)
+      sender = try NetSender(plans[1], region: region, features: features, base: Self.base)
+      _ = receiver.queue.publish()
     }
 
     /// The region as one or two entries of a table.

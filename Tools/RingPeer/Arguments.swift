@@ -23,10 +23,12 @@ struct Arguments {
   /// Frames under way at most.
   var window = 64
   var core = -1
+  /// File in which packed rings' places are kept.
+  var kept: String?
   var usage: String {
     """
     usage: ringpeer back-end|front-end --socket PATH [--mode verify|echo|bridge] [--fd N] [--client] [--packed] [--seconds S]
-                    [--frames N] [--size SHORTEST LONGEST] [--window N] [--core N]
+                    [--frames N] [--size SHORTEST LONGEST] [--window N] [--core N] [--kept FILE]
     """
   }
 
@@ -46,6 +48,7 @@ struct Arguments {
     while let word = rest.popFirst() {
       switch word {
       case "--socket": socket = rest.popFirst() ?? ""
+      case "--kept": kept = rest.popFirst()
       case "--mode": mode = rest.popFirst() ?? ""
       case "--fd": descriptor = Int32(number(rest.popFirst()))
       case "--client": isServer = false

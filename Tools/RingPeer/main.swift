@@ -174,7 +174,9 @@ func run(_ link: some Link) throws -> Int32 {
 do {
   let role: SocketRole = arguments.isServer ? .server : .client
   if arguments.side == "back-end" {
-    exit(try run(BackendLink(port: VhostBackend(BackendOptions(), path: arguments.socket, role: role))))
+    var options = BackendOptions()
+    if let path = arguments.kept { options.kept = try KeptRings(path: path, rings: 2) }
+    exit(try run(BackendLink(port: VhostBackend(options, path: arguments.socket, role: role))))
   }
   let options = FrontendOptions(isPacked: arguments.isPacked)
   exit(try run(FrontendLink(port: VhostFrontend(options, path: arguments.socket, role: role))))

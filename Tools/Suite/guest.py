@@ -50,7 +50,10 @@ def kernel_package(folder):
     names = [line.split(":")[1].strip() for line in wanted.split("\n") if "Depends:" in line]
     if not names:
         return None
-    subprocess.run(["apt-get", "download", names[0]], cwd=folder, capture_output=True)
+    try:
+        subprocess.run(["apt-get", "download", names[0]], cwd=folder, capture_output=True, timeout=120)
+    except subprocess.TimeoutExpired:
+        return None
     return next(iter(glob.glob(os.path.join(folder, "linux-image-*.deb"))), None)
 
 
@@ -125,7 +128,7 @@ def boot(ringpeer, folder, kernel, image, packed, descriptor):
 
     def port():
         return subprocess.Popen([ringpeer, "back-end", "--client", "--socket", socket, "--mode", "bridge", "--fd",
-                                 str(descriptor), "--seconds", "600"], pass_fds=[descriptor],
+                                 str(descriptor), "--seconds", "600", "--kept", socket + ".rings"], pass_fds=[descriptor],
                                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
 
     qemu = subprocess.Popen(

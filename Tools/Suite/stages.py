@@ -128,6 +128,11 @@ def ring_peers(context):
     return context.run([context.path("Tools", "peers"), "--built"])
 
 
+def guest(context):
+    """A Linux guest; Tools/guest says by itself what is missing where it cannot run."""
+    return context.run([context.path("Tools", "guest"), "--built"])
+
+
 def daemon(context):
     """dpud with real devices: root's too."""
     if os.geteuid() != 0:
@@ -163,6 +168,7 @@ ALL = [
     Stage("debts", "the same with frames that owe checksums and segmentation", debts_verify),
     Stage("fuzz", "libFuzzer over the parsers, from the kept corpus, for ten seconds", fuzz),
     Stage("demo", "the demo's outputs are the software path's", demo),
+    Stage("guest", "a Linux guest in QEMU on our vhost-user port, split and packed, over the port\'s death", guest),
     Stage("live", "ping, TCP and HTTP through tunnels between namespaces, each kernel verifying every checksum", live),
     Stage("daemon", "dpud killed, reloaded, drained and filled with a million rules between namespaces", daemon),
     Stage("bench", "every benchmark runs", benchmarks),

@@ -13,6 +13,10 @@ int dpu_memory_file(const char *name, uint64_t bytes, uint64_t huge_bytes);
 /// file), and whether its size is sealed against shrinking. 0, or -errno.
 int dpu_file_facts(int fd, uint64_t *bytes, uint64_t *page_bytes, int *cannot_shrink);
 
+/// A file at `path` of at least `bytes` bytes, made (readable by its owner alone) or made longer where need be; no link is
+/// followed. The descriptor, or -errno.
+int dpu_kept_file(const char *path, uint64_t bytes);
+
 /// Maps `bytes` bytes of `fd` from `offset` on, shared, readable and writable; `populate` asks for the pages at once.
 /// NULL with the reason in *error (errno) when that cannot be.
 void *dpu_map_shared(int fd, uint64_t offset, uint64_t bytes, int populate, int *error);

@@ -77,6 +77,14 @@ public final class SharedRegion: @unchecked Sendable {
     try self.init(file: descriptor, offset, bytes, note: nil, false)
   }
 
+  /// A file at `path` that outlives the process, made where there is none; its first `bytes` bytes.
+  public convenience init(path: String, bytes: Int) throws(SharedMemoryError) {
+    guard bytes > 0, UInt64(bytes) <= Self.largest else { throw .badSize(bytes: UInt64(clamping: bytes)) }
+    let number = unsafe dpu_kept_file(path, UInt64(bytes))
+    guard number >= 0 else { throw .system("open '\(path)'", errno: -number) }
+    try self.init(file: OwnedDescriptor(owning: number), 0, UInt64(bytes), note: nil, false)
+  }
+
   private static func file(_ name: String, _ bytes: UInt64, huge: UInt64) throws(SharedMemoryError) -> OwnedDescriptor {
     let number = unsafe dpu_memory_file(name, bytes, huge)
     guard number >= 0 else { throw .system("memfd_create", errno: -number) }

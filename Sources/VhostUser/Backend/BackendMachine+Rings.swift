@@ -33,6 +33,7 @@ extension BackendMachine {
       try expect(message, bytes: 8)
       let index = try ring(message.u32(0))
       stop(index)
+      options.kept?.forget(index)
       vrings[index].hasKick = false
       vrings[index].kick = nil
       vrings[index].isFresh = false
@@ -128,12 +129,20 @@ extension BackendMachine {
           isPacked: isPacked)
         if vring.isFresh, let found = taken?.recover(place) { base = found }
       }
+      var keeper = inflight?.region
+      if inflight == nil, isPacked,
+        let known = options.kept?.resume(
+          index, place, size: Int(vring.size), at: addresses.descriptors, map, base: base, asks: vring.isFresh)
+      {
+        (taken, base) = known
+        keeper = options.kept?.region
+      }
       let dirty = features.contains(.logAll) ? log.map { DirtyLog($0.shared) } : nil
       let queue = try DeviceQueue(
         place, map: map, features: features, base: base, inflight: taken, dirty: dirty,
         deviceGuest: addresses.logs ? addresses.logAddress : nil)
       queues[index].cell.fill(
-        RunningRing(queue: queue, call: vring.call, inflightRegion: inflight?.region, logRegion: log))
+        RunningRing(queue: queue, call: vring.call, inflightRegion: keeper, logRegion: log))
     } catch {
       throw .ring(index: index, error)
     }

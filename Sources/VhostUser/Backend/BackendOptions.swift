@@ -14,6 +14,8 @@ public struct BackendOptions: Sendable {
   public var memorySlots: Int
   /// The device's configuration (virtio 1.2, 5.1.4), at most 256 bytes.
   public var configuration: [UInt8]
+  /// Where packed rings are, for a successor of this process; nil: it is not kept.
+  public var kept: KeptRings?
 
   /// Everything that needs nothing behind the port: merged buffers, indirect descriptors, events, both kinds of ring.
   public static let plainFeatures: Features = [

@@ -31,16 +31,16 @@ public struct Inflight: BitwiseCopyable, Sendable {
     self.isPacked = isPacked
   }
 
-  /// Writes an empty region: nothing taken, the ring at its beginning.
-  public func format() {
+  /// Writes an empty region: nothing taken, the ring at `base`.
+  public func format(at base: RingBase = RingBase()) {
     for offset in stride(from: 0, to: Self.bytes(size: size, isPacked: isPacked), by: 8) {
       region.store64(0, at: offset)
     }
     region.store16(1, at: 8)
     region.store16(UInt16(truncatingIfNeeded: size), at: 10)
     guard isPacked else { return }
-    region.store8(1, at: 20)
-    region.store8(1, at: 21)
+    store(used: base.used, wrap: base.usedWrap, at: 16, 20)
+    store(used: base.used, wrap: base.usedWrap, at: 18, 21)
     // The free list of vhost-user: every entry names the next.
     for index in 0..<size {
       region.store16(UInt16(truncatingIfNeeded: (index + 1) % size), at: Self.packedEntries + 32 * index + 2)
@@ -97,6 +97,31 @@ public struct Inflight: BitwiseCopyable, Sendable {
     store(used: UInt16(truncatingIfNeeded: used), wrap: wrap, at: 18, 21)
     let position = UInt16(truncatingIfNeeded: used)
     return RingBase(available: position, availableWrap: wrap, used: position, usedWrap: wrap)
+  }
+
+  /// Whether a packed ring can be where ``recover(_:)`` said: its descriptor there is not used yet, and the one that was
+  /// used last is, or was made available again behind it. A ring that its driver began anew meanwhile is not there.
+  public func fits(_ base: RingBase, _ place: RingPlace) -> Bool {
+    guard isPacked, place.size == size, Int(base.used) < size else { return false }
+    func bits(_ at: Int) -> (available: Bool, used: Bool) {
+      let flags = UInt16(truncatingIfNeeded: place.descriptors.load64(16 * at + 8) >> 48)
+      return (flags & DescriptorFlag.available != 0, flags & DescriptorFlag.used != 0)
+    }
+    let here = bits(Int(base.used))
+    if here == (base.usedWrap, base.usedWrap) { return false }
+    let isAvailable = here == (base.usedWrap, !base.usedWrap)
+    var at = Int(base.used), wrap = base.usedWrap
+    var wasUsed = false
+    for distance in 1...size {
+      at = at == 0 ? size - 1 : at - 1
+      if at == size - 1 { wrap.toggle() }
+      // Entries of chains that ended elsewhere stand between.
+      guard Int(region.load16(Self.packedEntries + 32 * at + 6)) == distance else { continue }
+      let last = bits(at)
+      if last == (wrap, wrap) || isAvailable && last.used == wrap { return true }
+      wasUsed = true
+    }
+    return !wasUsed && base.used == 0 && base.usedWrap
   }
 
   private func store(used: UInt16, wrap: Bool, at index: Int, _ counter: Int) {
