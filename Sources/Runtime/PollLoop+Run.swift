@@ -42,7 +42,7 @@ extension PollLoop {
       let before = now
       now = MonotonicClock.now
       if frames > 0 {
-        latency.add(now &- before, frames: frames)
+        latency.add(now &- before, frames: carriedOut)
         idleSince = now
         continue
       }

@@ -12,11 +12,13 @@ public struct PollLoop: ~Copyable {
   public internal(set) var datapath: Datapath
   /// What was done.
   public internal(set) var statistics = PollStatistics()
-  /// How long frames that came were here, from their pass's beginning to its end, in software.
+  /// How long frames that the data path carried out were here, from their pass's beginning to its end.
   public internal(set) var latency = LatencyHistogram()
   /// Frames dropped here, between data path and ports, by reason.
   public internal(set) var drops = DropCounters()
 
+  /// Frames that the data path carried out in the pass at hand.
+  var carriedOut = 0
   var received = FrameBurst()
   /// A part of what was received: frames that may become many go on in small groups.
   var part = FrameBurst()
@@ -112,6 +114,7 @@ public struct PollLoop: ~Copyable {
   public mutating func pass(now: UInt64) -> Int {
     var frames = 0
     var answers = 0
+    carriedOut = 0
     let count = ports.count
     let first = share.tenants > 0 ? share.first : 0
     for step in 0..<count {
@@ -151,6 +154,7 @@ public struct PollLoop: ~Copyable {
 
   /// The burst that was received, as a whole or in parts.
   mutating func carryOut(_ now: UInt64) {
+    carriedOut &+= received.count
     var owed: Owed = []
     for index in 0..<received.count { owed.formUnion(received[index].owed) }
     guard !owed.isDisjoint(with: [.tcpSegmentation, .udpSegmentation]) else {

@@ -4,6 +4,7 @@ public import DeviceDriver
 import EmulatedDevice
 import Memory
 public import Offload
+import Ports
 import Rules
 
 /// A device below the data path of one poll loop, its manager, and where software goes on with what comes up. One thread
@@ -42,6 +43,8 @@ public final class DeviceLane {
   private var cursor = 0
   /// The names of the frames that ``poll(_:most:into:)`` gave last came of, in order.
   private(set) var names = FlatTable<UInt64>(repeating: 0, count: FrameBurst.capacity)
+  /// The time of the burst at hand: a pass may be much longer.
+  var clock: UInt64 = 0
   // When the frame in each place of the device's rings was given to it.
   private var givenAt = FlatTable<UInt64>(repeating: 0, count: 1 << 16)
   /// How long frames were in the device, from submission to answer.
@@ -157,7 +160,7 @@ public final class DeviceLane {
   @inline(__always)
   func submit(_ frame: Frame, port: UInt16, now: UInt64) -> Bool {
     guard manager.device.base.submit(frame, kind: .received, port: port, now: now) else { return false }
-    givenAt[Self.place(submittedName)] = now
+    givenAt[Self.place(submittedName)] = clock
     return true
   }
 
@@ -177,12 +180,13 @@ public final class DeviceLane {
   func poll(_ now: UInt64, most: Int, into out: inout EmissionBurst) {
     manager.device.base.flush()
     manager.device.base.host.serve()
+    if unanswered > 0 { clock = MonotonicClock.now }
     var counted = 0
     let shift = manager.device.shift
     let given = manager.device.base.pollNamed(now: now, most: most) { device, name in
       var emission = device
       if out.count < FrameBurst.capacity { names[out.count] = name }
-      latency.add(now &- min(now, givenAt[Self.place(name)]), frames: 1)
+      latency.add(clock &- min(clock, givenAt[Self.place(name)]), frames: 1)
       emission.frame.rule >>= shift
       if emission.frame.outcome != .up || emission.frame.steps.contains(.match) { counted += 1 }
       _ = out.append(emission)

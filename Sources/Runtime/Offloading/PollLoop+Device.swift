@@ -46,6 +46,7 @@ extension PollLoop {
       return
     }
     let port = ports.id(index)
+    device.clock = MonotonicClock.now
     var kept = 0
     for place in 0..<count {
       let frame = received[place]
