@@ -96,4 +96,17 @@ struct TraceTests {
       DaemonTests.refusal { try client.ask("trace.frame", ["port": "vm", "frame_hex": "0g"]) } == "request.parameter")
     daemon.end()
   }
+
+  @Test("takes frames as hexadecimal digits, with blanks and colons between them, and nothing else")
+  func digits() {
+    for count in 0..<300 {
+      let bytes = (0..<count).map { UInt8(truncatingIfNeeded: $0 &* 37 &+ count) }
+      let text = JSON.hex(bytes)
+      #expect(JSON.bytes(hex: text) == bytes)
+      #expect(JSON.bytes(hex: text.uppercased()) == bytes)
+      if count > 0 { #expect(JSON.bytes(hex: String(text.dropLast())) == nil) }
+    }
+    #expect(JSON.bytes(hex: "02:00 fF") == [2, 0, 255])
+    for wrong in ["0g", "0x00", "-1", "0\u{0}", "é0"] { #expect(JSON.bytes(hex: wrong) == nil) }
+  }
 }
