@@ -1,6 +1,7 @@
 """dpud's vhost-user ports with DPDK's virtio_user at the other end: both ways, split and packed, and again after kill -9."""
 
 import os
+import shutil
 import sys
 import time
 
@@ -77,6 +78,8 @@ def echoes(field, daemon, count):
 
 
 def vhost(field, make):
+    if not shutil.which(peers.TESTPMD):
+        return f"skipped: {peers.TESTPMD} is not there"
     count, said = 2000, []
     for role in ("server", "client"):
         for packed in (0, 1):

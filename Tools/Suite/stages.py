@@ -170,6 +170,6 @@ ALL = [
     Stage("demo", "the demo's outputs are the software path's", demo),
     Stage("guest", "a Linux guest in QEMU on our vhost-user port, split and packed, over the port\'s death", guest),
     Stage("live", "ping, TCP and HTTP through tunnels between namespaces, each kernel verifying every checksum", live),
-    Stage("daemon", "dpud killed, reloaded, drained and filled with a million rules between namespaces", daemon),
+    Stage("daemon", "dpud killed, reloaded, drained, filled with a million rules, asked by a controller, over devices and rings that go away", daemon),
     Stage("bench", "every benchmark runs", benchmarks),
 ]

@@ -10,7 +10,10 @@ struct UpcallCommand: ParsableCommand {
   struct Show: ParsableCommand {
     static let configuration = CommandConfiguration(
       commandName: "show", abstract: "Flows that wait, and what was asked.",
-      discussion: "'monitor --misses' shows each flow.", aliases: ["list", "ls"])
+      discussion: """
+        'monitor --misses' shows each flow. Asked: flows that a controller was told; repeated: packets of flows that it had been \
+        told already, of which four wait.
+        """, aliases: ["list", "ls"])
     @OptionGroup var watch: WatchOptions
     @OptionGroup var live: LiveOptions
 
