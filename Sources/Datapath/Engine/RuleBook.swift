@@ -48,7 +48,7 @@ public final class RuleBook {
   public let paths: PathTable
   // The indirect counters of each queue: frames and bytes by place. They stay when a queue ends, as what it counted does.
   private var sharedCounts: [SharedTable<UInt64>] = []
-  /// Is told each deleted rule's id and final counts, once no queue can hit it any more.
+  /// Is told each deleted rule's id and final counts, once no queue can hit it any more. It may not call the book.
   public var onDeleted: ((UInt32, RuleCount) -> Void)?
 
   /// A book for `overlay` with room for `limit` rules (1…2^24) and `queues` queues (1…64). With `paths` it shares what is
@@ -86,7 +86,11 @@ public final class RuleBook {
   }
 
   /// How many rules there are.
-  public var count: Int { classifier.count }
+  public var count: Int {
+    enter()
+    defer { leave() }
+    return classifier.count
+  }
 
   /// Makes all of `changes` visible at once, or none. `now` (nanoseconds) is when new age timers begin.
   ///
@@ -167,7 +171,12 @@ public final class RuleBook {
   }
 
   /// What all queues together counted at a rule; nil when there is no such rule.
-  public func counts(of id: UInt32) -> RuleCount? { classifier.count(of: id) }
+  public func counts(of id: UInt32) -> RuleCount? {
+    // Whoever rewrites addresses takes a step of the tables' clock.
+    enter()
+    defer { leave() }
+    return classifier.count(of: id)
+  }
 
   /// What all queues together counted at an indirect `count`, whatever became of its rules; nil when there is no such
   /// action (SPECIFICATION.md A6).
@@ -195,7 +204,8 @@ public final class RuleBook {
     return classifier.aged(now: now)
   }
 
-  /// The Ethernet addresses in front of every encapsulation, as they are now.
+  /// The Ethernet addresses in front of every encapsulation, as they are now; for the thread that changes them, which does
+  /// not wait for the owner.
   public var outerAddresses: [OuterAddresses] { templateBytes.addresses }
 
   /// Changes the Ethernet addresses in front of encapsulations, all at once: a burst sees those of before or these.
