@@ -142,7 +142,12 @@ def daemon(context):
 
 
 def fuzz(context):
-    return context.run([context.path("Tools", "fuzz"), "wire", "10"], keep=[])
+    return all(
+        context.run([context.path("Tools", "fuzz"), target, "10"], keep=[]) for target in ["wire", "rules", "requests"])
+
+
+def threads(context):
+    return context.run([context.path("Tools", "threads"), "3"])
 
 
 def benchmarks(context):
@@ -161,12 +166,13 @@ ALL = [
     Stage("embedded", "Wire and the device's model compile as Embedded Swift for aarch64 and riscv64", embedded),
     Stage("properties", "the property programs, with the fixed seed", properties),
     Stage("fresh", "a tenth of the property programs, with this run's fresh seed", fresh_properties),
-    Stage("oracles", "scapy and tshark agree with Wire", oracles),
+    Stage("oracles", "scapy and tshark agree with Wire, and tshark with what replay sends", oracles),
     Stage("peers", "DPDK's virtio_user and vhost at the other end of our rings, split and packed, and coming back", ring_peers),
     Stage("verify", "device and software agree on a million random frames, every profile in turn, with the fixed seed", verify),
     Stage("fresh-verify", "the same with this run's fresh seed, fewer frames", fresh_verify),
     Stage("debts", "the same with frames that owe checksums and segmentation", debts_verify),
-    Stage("fuzz", "libFuzzer over the parsers, from the kept corpus, for ten seconds", fuzz),
+    Stage("threads", "rules, next hops and paths change while queues run: no race under ThreadSanitizer", threads),
+    Stage("fuzz", "libFuzzer over frames, rules and requests, from the kept corpus, ten seconds each", fuzz),
     Stage("demo", "the demo's outputs are the software path's", demo),
     Stage("guest", "a Linux guest in QEMU on our vhost-user port, split and packed, over the port\'s death", guest),
     Stage("live", "ping, TCP and HTTP through tunnels between namespaces, each kernel verifying every checksum", live),
