@@ -95,6 +95,30 @@ def load(folder):
     return entries
 
 
+def survivors(folder, entries):
+    """The faults that verify does not see, with the net that does and why: lines `name: net: why` of a folder's
+    `survivors`."""
+    known = {entry.name for entry in entries}
+    listed = {}
+    path = os.path.join(folder, "survivors")
+    if not os.path.exists(path):
+        return listed
+    with open(path, encoding="utf-8") as file:
+        for number, line in enumerate(file.read().split("\n"), 1):
+            if not line.strip() or line.startswith("#"):
+                continue
+            parts = [part.strip() for part in line.split(": ", 2)]
+            where = f"survivors:{number}"
+            if len(parts) != 3 or not all(parts):
+                raise ListError(f"{where}: expected 'name: net: why', found '{line}'")
+            if parts[0] not in known:
+                raise ListError(f"{where}: there is no fault '{parts[0]}'")
+            if parts[0] in listed:
+                raise ListError(f"{where}: '{parts[0]}' is there twice")
+            listed[parts[0]] = (parts[1], parts[2])
+    return listed
+
+
 def mutated(root, mutation):
     """The source with the fault in it."""
     path = os.path.join(root, mutation.file)

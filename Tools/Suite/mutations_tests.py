@@ -35,6 +35,20 @@ class Lists(unittest.TestCase):
                     self.assertIn(problem, found[0])
 
 
+class Survivors(unittest.TestCase):
+    def listed(self, text):
+        with tempfile.TemporaryDirectory() as folder:
+            with open(os.path.join(folder, "survivors"), "w", encoding="utf-8") as file:
+                file.write(text)
+            return mutations.survivors(folder, mutations.parse(ENTRY, "x"))
+
+    def test_a_line_has_a_name_a_net_and_a_reason(self):
+        self.assertEqual(self.listed("# c\n\na: unit tests: why: so\n"), {"a": ("unit tests", "why: so")})
+        for text in ["a: unit tests\n", "b: none: why\n", "a: none: x\na: none: x\n", "a: : x\n"]:
+            with self.subTest(text), self.assertRaisesRegex(mutations.ListError, r"survivors:\d"):
+                self.listed(text)
+
+
 class TheList(unittest.TestCase):
     def test_the_list_follows_the_sources(self):
         # A few may lag behind a change of the sources; Tools/mutate names them and ends with an error.
@@ -43,6 +57,7 @@ class TheList(unittest.TestCase):
         drifted = mutations.drifted(root, entries)
         self.assertGreaterEqual(len(entries) - len(drifted), 100)
         self.assertLessEqual(len(drifted), len(entries) // 10, drifted)
+        mutations.survivors(os.path.join(root, "Tools", "Mutations"), entries)
 
 
 if __name__ == "__main__":

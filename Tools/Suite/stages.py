@@ -146,6 +146,11 @@ def fuzz(context):
         context.run([context.path("Tools", "fuzz"), target, "10"], keep=[]) for target in ["wire", "rules", "requests"])
 
 
+def mutants(context):
+    """Of the faults that `dpuctl verify` is listed to find, a few are planted, and it has to find each."""
+    return context.run([context.path("Tools", "mutate"), "--net", "verify", "--sample", "8", "--seed", str(context.seed)])
+
+
 def threads(context):
     return context.run([context.path("Tools", "threads"), "3"])
 
@@ -171,6 +176,7 @@ ALL = [
     Stage("verify", "device and software agree on a million random frames, every profile in turn, with the fixed seed", verify),
     Stage("fresh-verify", "the same with this run's fresh seed, fewer frames", fresh_verify),
     Stage("debts", "the same with frames that owe checksums and segmentation", debts_verify),
+    Stage("mutants", "eight of the listed faults are planted, and verify finds each", mutants),
     Stage("threads", "rules, next hops and paths change while queues run: no race under ThreadSanitizer", threads),
     Stage("fuzz", "libFuzzer over frames, rules and requests, from the kept corpus, ten seconds each", fuzz),
     Stage("demo", "the demo's outputs are the software path's", demo),
