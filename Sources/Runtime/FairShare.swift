@@ -18,12 +18,15 @@ struct FairShare: ~Copyable {
   private(set) var tenants = 0
   /// The port that a round begins with.
   private(set) var first = 0
+  /// The round brought nothing, and somebody was not asked: frames may wait there.
+  private(set) var leftOut = false
 
   /// Forgets all shares.
   mutating func removeAll() {
     for index in 0..<PortSet.most { place[index] = -1 }
     tenants = 0
     first = 0
+    leftOut = false
   }
 
   /// Ports of these indices share what one tenant gets.
@@ -53,10 +56,12 @@ struct FairShare: ~Copyable {
     guard tenants > 0 else { return }
     first = first &+ 1 < ports ? first &+ 1 : 0
     var rounds = 1
+    leftOut = false
     if isIdle {
       var least = Int.max
       for tenant in 0..<tenants where credit[tenant] <= 0 { least = min(least, -credit[tenant] / Self.quantum &+ 1) }
-      if least != .max { rounds = least }
+      leftOut = least != .max
+      if leftOut { rounds = least }
     }
     for tenant in 0..<tenants { credit[tenant] = min(credit[tenant] &+ rounds &* Self.quantum, Self.quantum) }
   }

@@ -68,7 +68,9 @@ extension PollLoop {
   /// Carries out what waits at the ports, for a fifth of a second at most: ports may get frames for ever.
   private mutating func drain(_ start: UInt64) {
     var now = start
-    while now &- start < 200_000_000, pass(now: now) > 0 || device?.isUrgent == true { now = MonotonicClock.now }
+    while now &- start < 200_000_000, pass(now: now) > 0 || share.leftOut || device?.isUrgent == true {
+      now = MonotonicClock.now
+    }
     dropUpcalls()
     flush(now)
   }

@@ -80,4 +80,15 @@ struct FairShareTests {
     // Twenty bursts each; a round in vain lets somebody be asked in the next.
     #expect(frames == 1280 && passes <= 90, "\(passes)")
   }
+
+  @Test("hold nothing back when the thread ends: what waits is carried out, however much over its share it is")
+  func ending() throws {
+    let folder = try Folder()
+    var loop = try Self.loop(folder, [100], count: 400)
+    loop.setShares([[1]])
+    let control = try PollControl()
+    control.stop()
+    loop.run(control)
+    #expect(loop.ports.counts(1).framesReceived == 400)
+  }
 }

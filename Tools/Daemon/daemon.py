@@ -419,7 +419,9 @@ def case_report(field, _):
         lab.run([DPUCTL, *words])
     came = [word for name in ("vm", "uplink0") for word in ("--in", f"{name}={folder}/frames/{name}.pcap")]
     replayed = json.loads(lab.run([DPUCTL, "-j", "replay", "--config", f"{folder}/replay.yaml", "--mode", "forbid-hw", *came]))
-    if replayed["frames"] < 20 or replayed["forwarded"] != replayed["frames"] or len(replayed["rules"]) != 3:
+    # A kernel may have said a word of its own (neighbour discovery) that no rule takes.
+    strays = replayed["drops"].get("no_rule", 0)
+    if replayed["forwarded"] < 20 or replayed["forwarded"] + strays != replayed["frames"] or len(replayed["rules"]) != 3:
         raise Failure(f"replay of the report: {replayed}")
     here = json.loads(lab.run([DPUCTL, "-j", "doctor"], check=False))["findings"]
     there = json.loads(lab.run([DPUCTL, "-j", "doctor", "--root", f"{folder}/host"], check=False))["findings"]

@@ -67,7 +67,7 @@ def unit_tests(context):
 def release_build(context):
     return all(
         context.run(["swift", "build", "-c", "release", "--product", product], keep=[])
-        for product in ["dpuctl", "dpud", "properties", "benchmarks", "live", "ringpeer"])
+        for product in ["dpuctl", "dpud", "dpu-device", "properties", "benchmarks", "live", "ringpeer"])
 
 
 def properties(context):

@@ -34,6 +34,8 @@ extension Model {
       case .representor: return .queue(0)
       default: try works[target].rewrite(op, ops, at, settings)
       }
+      // P9 again: what has grown too long to be recorded is software's.
+      guard !works[target].parsed.isTooLong else { throw .ability }
       at += op.size(ops, at)
     }
     return nil
