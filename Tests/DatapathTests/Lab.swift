@@ -41,10 +41,12 @@ struct Lab: ~Copyable {
     return overlay
   }
 
-  init(_ overlay: Overlay = Lab.overlay(), buffers: Int = 256, bufferSize: Int = 4096) throws {
+  init(
+    _ overlay: Overlay = Lab.overlay(), buffers: Int = 256, bufferSize: Int = 4096, cachedFlows: Int = 8192
+  ) throws {
     let book = try RuleBook(overlay, limit: 1024)
     self.init(
-      book, try Datapath(book, buffers: buffers, bufferSize: bufferSize),
+      book, try Datapath(book, buffers: buffers, bufferSize: bufferSize, cachedFlows: cachedFlows),
       try FrameArena(capacity: 64, bufferSize: 1 << 17, headroom: 512))
   }
 
