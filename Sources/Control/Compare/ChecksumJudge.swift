@@ -21,12 +21,22 @@ enum ChecksumJudge {
     }
     let outer = FlowIdentity.packet(in: frame)
     if let found = check(.outerL3, outer.flatMap { isHeaderRight(frame, $0) }) { return found }
-    if let found = check(.outerL4, outer.flatMap { isTransportRight(frame, $0) }) { return found }
+    if let found = check(.outerL4, outer.flatMap { isTransportKnown(frame, $0) }) { return found }
     guard let inner, inner < frame.count else { return nil }
     let inside = Array(frame[inner...])
     let packet = FlowIdentity.packet(in: inside)
     return check(.innerL3, packet.flatMap { isHeaderRight(inside, $0) })
-      ?? check(.innerL4, packet.flatMap { isTransportRight(inside, $0) })
+      ?? check(.innerL4, packet.flatMap { isTransportKnown(inside, $0) })
+  }
+
+  /// As ``isTransportRight(_:_:also:)``; a UDP checksum of "none" is not right, and not wrong.
+  private static func isTransportKnown(_ frame: [UInt8], _ at: Int) -> Bool? {
+    let isIPv4 = frame[at] >> 4 == 4
+    let body = at + (isIPv4 ? Int(frame[at] & 15) * 4 : 40)
+    let isNone =
+      body + 8 <= frame.count && frame[at + (isIPv4 ? 9 : 6)] == 17 && word(frame, body + 6) == 0
+      && (!isIPv4 || word(frame, at + 6) & 0x3fff == 0)
+    return isNone ? false : isTransportRight(frame, at)
   }
 
   /// Whether the header checksum of the IPv4 packet at `at` is right; nil when there is none.

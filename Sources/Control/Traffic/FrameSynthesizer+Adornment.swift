@@ -7,8 +7,9 @@ extension FrameSynthesizer {
   mutating func adorn(_ plan: inout FrameBlueprint, pattern: [Item]) {
     if random.oneIn(8) { adorn(&plan.outer) }
     if random.oneIn(8) { adorn(&plan.inner) }
-    if random.oneIn(40) { fragment(&plan.outer) }
+    if random.oneIn(24) { fragment(&plan.outer) }
     if random.oneIn(40) { fragment(&plan.inner) }
+    if random.oneIn(32) { reachLimit(&plan) }
     if random.oneIn(12) { meetZero(&plan.outer) }
     if random.oneIn(12) { meetZero(&plan.inner) }
     if plan.tunnel != nil, random.oneIn(12) { plan.inner.tags.append((random.pick(Self.tagTypes), random.value())) }
@@ -20,6 +21,40 @@ extension FrameSynthesizer {
       let headers = plan.bytes().count - plan.payload.count
       let wanted = random.pick([1450, 1500, 1600]) + 14 - random.pick([0, 50, 58, 70]) + random.below(5) - 2
       if wanted > headers { plan.payload = random.bytes(wanted - headers) }
+      if random.oneIn(4) { forbidAnswer(&plan.outer) }
+    }
+  }
+
+  /// An IPv6 header chain behind which the transport begins about where the last offset lies that is recorded (P9).
+  private mutating func reachLimit(_ plan: inout FrameBlueprint) {
+    let level = plan.tunnel == nil ? plan.outer : plan.inner
+    guard level.l3 == .ipv6, level.extensions.count < 8 else { return }
+    let behind =
+      switch level.l4 {
+      case .tcp: 20
+      case .none: 0
+      default: 8
+      }
+    let begins = plan.bytes().count - plan.payload.count - behind
+    let units = (510 - begins) / 8 - 2 + random.below(3)
+    guard (0...255).contains(units) else { return }
+    let options: (type: UInt8, bytes: [UInt8]) = (60, [UInt8(units)] + random.bytes(6 + units * 8))
+    if plan.tunnel == nil { plan.outer.extensions.append(options) } else { plan.inner.extensions.append(options) }
+  }
+
+  /// What nobody may be answered about, however long it is (S1).
+  private mutating func forbidAnswer(_ level: inout FrameBlueprint.Level) {
+    let isIPv4 = level.l3 == .ipv4
+    switch random.below(5) {
+    case 0: level.dst |= 1 << 40
+    case 1 where isIPv4: level.fragment = 0x4000 | 185
+    case 2 where isIPv4: level.src128 = random.pick([0x7f00_0001, 0, 0xe000_0001, 0xffff_ffff])
+    case 2: level.src128 = random.pick([0, 1, 0xff02 << 112 | 1])
+    case 3 where isIPv4: level.dst128 = random.pick([0xe000_0001, 0xffff_ffff])
+    case 3: level.dst128 = 0xff02 << 112 | 1
+    default:
+      level.l4 = isIPv4 ? .icmp : .icmp6
+      level.icmp = (random.pick(isIPv4 ? [3, 4, 5, 11, 12] : [1, 2, 3, 4, 127, 137]), 0)
     }
   }
 
@@ -124,6 +159,11 @@ extension FrameSynthesizer {
       let at = random.oneIn(3) ? random.below(256) : random.below(front)
       plan.lies.append(.init(header: header, at: at, change: change))
     }
-    if plan.tunnel != nil, random.oneIn(6) { plan.cutsInner = random.below(60) }
+    // A control packet, whatever else is wrong with it.
+    if plan.tunnel?.kind == .geneve, random.oneIn(8) { plan.tunnel?.flags |= 0x80 }
+    if plan.tunnel != nil, random.oneIn(6) {
+      // To around the end of an Ethernet or IP header, or anywhere.
+      plan.cutsInner = random.oneIn(2) ? random.pick([13, 14, 19, 20, 39, 40]) : random.below(60)
+    }
   }
 }

@@ -21,6 +21,8 @@ public struct RandomConfiguration {
     maker.addSampleLists()
     if maker.random.oneIn(8) { maker.addLadder() }
     while maker.rules.count < ruleCount { maker.addRule() }
+    // Rules are made in any order, and mean the same.
+    maker.rules.shuffle(using: &maker.random)
     return Configuration(
       file: "seed \(seed)", ports: maker.ports, overlay: maker.overlay, rules: maker.rules, wants: [],
       answers: .init())

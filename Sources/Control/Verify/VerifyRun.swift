@@ -87,6 +87,7 @@ public struct VerifyRun {
       options.debts.checksum = seed % 3 == 0
       options.debts.segmentSize = seed % 6 == 0 ? 200 : 0
     }
+    options.faults = Self.faults(seed: seed)
     let verifier = try Verifier(configuration, plan: plan(configuration, profile), options: options)
     var mix = TrafficGenerator.Mix()
     mix.spoiledPercent = spoiledPercent
@@ -101,7 +102,21 @@ public struct VerifyRun {
       step()
       if endsAtDifference, verifier.differing > 0 { break }
     }
-    add(verifier.finish(), profile: profile.name, configuration: configuration.file)
+    var report = verifier.finish()
+    // No plan foresees that a device says no without need.
+    if options.faults != FaultPlan() { report.surprises = [] }
+    add(report, profile: profile.name, configuration: configuration.file)
+  }
+
+  /// Every fifth round a device that is full early, busy, or tells old counts: what no result may depend on.
+  private static func faults(seed: UInt64) -> FaultPlan {
+    var faults = FaultPlan()
+    guard seed % 5 == 1 else { return faults }
+    var random = SeededGenerator(seed: seed ^ 0xfa17)
+    if random.oneIn(2) { faults.tableFullAt = UInt32(1 + random.below(30)) }
+    if random.oneIn(3) { faults.busyInsertion = 3 }
+    if random.oneIn(3) { faults.staleCounter = 3 }
+    return faults
   }
 
   /// Judges given frames on every profile.
