@@ -140,7 +140,9 @@ struct EngineTests {
         guard case .rawEncap(let index)? = numbered.rule.actions.first(where: { $0.step == .encapsulate }) else {
           return false
         }
+        // A bare Ethernet header leads to no path.
         return configuration.overlay.encapsulations[index]?.isIPv6 == false
+          && configuration.overlay.encapsulations[index]?.kind != TunnelKind.none
           && device.place(of: numbered.id).place == .hardware
       }
       guard let rule = rules.first,

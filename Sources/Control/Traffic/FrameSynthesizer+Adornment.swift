@@ -159,8 +159,9 @@ extension FrameSynthesizer {
       let at = random.oneIn(3) ? random.below(256) : random.below(front)
       plan.lies.append(.init(header: header, at: at, change: change))
     }
-    // A control packet, whatever else is wrong with it.
+    // A control packet, or one without a VNI, whatever else is wrong with it.
     if plan.tunnel?.kind == .geneve, random.oneIn(8) { plan.tunnel?.flags |= 0x80 }
+    if plan.tunnel?.kind == .vxlan, random.oneIn(8) { plan.tunnel?.flags ^= 0x08 }
     if plan.tunnel != nil, random.oneIn(6) {
       // To around the end of an Ethernet or IP header, or anywhere.
       plan.cutsInner = random.oneIn(2) ? random.pick([13, 14, 19, 20, 39, 40]) : random.below(60)

@@ -13,12 +13,13 @@ enum Change {
 }
 
 extension Datapath {
-  /// Decapsulation and encapsulation (D, E).
+  /// Decapsulation, encapsulation (D, E) and tags that are put on (R3).
   mutating func change(_ frame: inout Frame, _ work: inout Work, _ op: Op, _ out: inout EmissionBurst) -> Change {
     if let reason = refresh(frame, &work) { return .dropped(reason) }
     switch op.code {
     case .decapTunnel: return decapsulate(&frame, &work, TunnelKind(rawValue: UInt8(truncatingIfNeeded: op.a)) ?? .none)
     case .decapEthernet: return removeEthernet(&frame, &work)
+    case .pushVLAN: return pushTag(&frame, &work, type: UInt16(truncatingIfNeeded: op.a), &out)
     default: return encapsulate(&frame, &work, op.a, &out)
     }
   }
@@ -46,6 +47,19 @@ extension Datapath {
     FrameDebts.moveLayers(&frame, by: -count)
     if !frame.owed.isEmpty, FrameDebts.canMove(frame, by: -count) { FrameDebts.shift(&frame, by: -count) }
     frame.steps.formUnion([.startsAtIP, .rewrite])
+    work.isStale = true
+    return .none
+  }
+
+  private mutating func pushTag(
+    _ frame: inout Frame, _ work: inout Work, type: UInt16, _ out: inout EmissionBurst
+  ) -> Change {
+    frame.steps.insert(.rewrite)
+    guard work.stack.outer.hasEthernet else { return .none }
+    if !frame.owed.isEmpty, let change = settle(&frame, length: 4, isTunnel: false) { return change }
+    guard frame.length &+ 4 <= 0xffff else { return .dropped(.tooBig) }
+    guard makeRoom(&frame, 4, &out) else { return .dropped(.noHeadroom) }
+    VLANTags.push(&frame, type: type)
     work.isStale = true
     return .none
   }

@@ -2,12 +2,10 @@ import Device
 import Memory
 import Wire
 
-// Header fields, TTL and tags (R1–R3). On a frame without the header, nothing happens.
+// Header fields, TTL and tags (R1–R3), but for tags that are put on, which need room. On a frame without the header, nothing happens.
 extension Datapath {
   /// Carries out one rewriting op; a reason when the frame is to be dropped.
-  mutating func rewrite(
-    _ frame: inout Frame, _ work: inout Work, _ op: Op, _ out: inout EmissionBurst
-  ) -> DropReason? {
+  func rewrite(_ frame: inout Frame, _ work: inout Work, _ op: Op) -> DropReason? {
     if let reason = refresh(frame, &work) { return reason }
     frame.steps.insert(.rewrite)
     let layers = work.stack.outer
@@ -33,31 +31,22 @@ extension Datapath {
     case .setIPv6DSCP:
       if layers.l3Kind == .ipv6 { Rewriter.setDSCP(bytes, layers, UInt8(truncatingIfNeeded: op.b)) }
     case .decTTL: if !Rewriter.decrementTTL(bytes, layers) { return .ttlExpired }
-    default: return retag(&frame, &work, op, &out)
+    default: retag(&frame, &work, op)
     }
     return nil
   }
 
-  private mutating func retag(
-    _ frame: inout Frame, _ work: inout Work, _ op: Op, _ out: inout EmissionBurst
-  ) -> DropReason? {
+  private func retag(_ frame: inout Frame, _ work: inout Work, _ op: Op) {
     let layers = work.stack.outer
-    guard layers.hasEthernet else { return nil }
+    guard layers.hasEthernet else { return }
     switch op.code {
     case .setVLANID: VLANTags.set(frame.bytes, layers, mask: 0x0fff, UInt16(truncatingIfNeeded: op.b))
     case .setVLANPriority: VLANTags.set(frame.bytes, layers, mask: 0xe000, UInt16(truncatingIfNeeded: op.b) << 13)
     case .popVLAN:
-      guard layers.vlanCount > 0 else { return nil }
+      guard layers.vlanCount > 0 else { return }
       VLANTags.pop(&frame)
-      work.isStale = true
-    case .pushVLAN:
-      guard frame.length &+ 4 <= 0xffff else { return .tooBig }
-      if !frame.owed.isEmpty, !FrameDebts.canMove(frame, by: 4) { return .malformedDebt }
-      guard makeRoom(&frame, 4, &out) else { return .noHeadroom }
-      VLANTags.push(&frame, type: UInt16(truncatingIfNeeded: op.a))
       work.isStale = true
     default: break
     }
-    return nil
   }
 }

@@ -15,7 +15,7 @@ extension Datapath {
       switch op.code {
       case .mark: work.mark = op.a
       case .countShared: countShared(op.a, length: frame.length)
-      case .decapTunnel, .decapEthernet, .encap:
+      case .decapTunnel, .decapEthernet, .encap, .pushVLAN:
         switch change(&frame, &work, op, &out) {
         case .none: break
         case .dropped(let reason):
@@ -31,7 +31,7 @@ extension Datapath {
         end(&frame, &work, op, &out)
         return .done
       default:
-        if let reason = rewrite(&frame, &work, op, &out) {
+        if let reason = rewrite(&frame, &work, op) {
           drop(&frame, reason, &out)
           return .done
         }
