@@ -16,13 +16,13 @@ public struct Classifier: ~Copyable, @unchecked Sendable {
   }
 
   /// How many rules there are.
-  public var count: Int { writer.ids.count }
+  public var count: Int { writer.book.ids.count }
 
   /// The ids of all rules, in no order.
-  public var ids: [UInt32] { writer.ids.all }
+  public var ids: [UInt32] { writer.book.ids.all }
 
   /// Whether there is a rule with this id.
-  public func contains(_ id: UInt32) -> Bool { writer.ids[id] != nil }
+  public func contains(_ id: UInt32) -> Bool { writer.book.ids[id] != nil }
 
   /// Makes many changes at once: a frame sees the rules as they were, or as they are after all of them.
   ///
@@ -53,7 +53,7 @@ public struct Classifier: ~Copyable, @unchecked Sendable {
 
   /// What was counted at a rule by all queues, or nil when there is no such rule.
   public func count(of id: UInt32) -> RuleCount? {
-    writer.ids[id].map { writer.count($0) }
+    writer.book.ids[id].map { writer.count($0) }
   }
 
   /// The rules with an `age` action that no frame hit for their timeout, each told once an idle time.

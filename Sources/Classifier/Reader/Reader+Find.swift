@@ -38,18 +38,26 @@ extension Reader {
       unsafe dpu_prefetch(table.bucket(table.first(hash)))
     }
     if probe(table, count) { probeOthers(table, count) }
-    let scratch = unsafe scratch
+    let version = version
+    var (asked, slot, key) = unsafe (waiting, scratch, words)
+    let end = unsafe waiting + count
     var hits: UInt64 = 0
-    for index in 0..<count {
-      let candidate = unsafe waiting[index].candidate
-      guard candidate != ExactTable.none else { continue }
-      let found = unsafe table.resolve(
-        Machine(), candidate: candidate, key: words + index &* stride, hash: waiting[index].hash, version: version,
-        count: width
-      ) { _ in true }
-      guard let row = unsafe found else { continue }
-      unsafe scratch[index].hit = hit(of: row)
-      hits |= 1 &<< UInt64(index)
+    var bit: UInt64 = 1
+    while unsafe asked < end {
+      let candidate = unsafe asked.pointee.candidate
+      if candidate != ExactTable.none {
+        let found = unsafe table.resolve(
+          Machine(), candidate: candidate, key: key, hash: asked.pointee.hash, version: version, count: width
+        ) { _ in true }
+        if let row = unsafe found {
+          unsafe slot.pointee.hit = hit(of: row)
+          hits |= bit
+        }
+      }
+      bit &<<= 1
+      unsafe asked += 1
+      unsafe slot += 1
+      unsafe key += stride
     }
     found = hits
   }
@@ -66,8 +74,9 @@ extension Reader {
   private func looksLike(_ template: borrowing RuleTemplate, _ table: UnsafeMutablePointer<SubtableView>) -> Bool {
     guard unsafe table.pointee.table.wordCount == template.wordCount else { return false }
     for word in 0..<template.wordCount {
-      let place = unsafe Int(table.pointee.indices[word])
-      if unsafe table.pointee.masks[word] != template.subtable.mask.words[place] { return false }
+      guard unsafe Int(table.pointee.indices[word]) == template.indices[word],
+        unsafe table.pointee.masks[word] == template.masks[word]
+      else { return false }
     }
     return true
   }

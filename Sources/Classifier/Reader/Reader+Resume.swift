@@ -8,5 +8,5 @@ extension Reader {
 
 extension Classifier {
   /// The dense index of a rule, or nil when there is no such rule. It stays the rule's until it is deleted.
-  public func index(of id: UInt32) -> UInt32? { writer.ids[id] }
+  public func index(of id: UInt32) -> UInt32? { writer.book.ids[id] }
 }

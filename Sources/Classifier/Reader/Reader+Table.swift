@@ -122,16 +122,22 @@ extension Reader {
   }
 
   /// Looks at the first buckets; true when there is a key that may be in its second one.
-  @inline(__always)
+  ///
+  /// A call for a burst: inside of its callers the loop would have to share their registers.
+  @inline(never)
   func probe(_ table: ExactTable, _ total: Int) -> Bool {
-    let waiting = unsafe waiting
-    let isLong = table.stride > 64
+    table.stride > 64 ? probe(table, total, isLong: true) : probe(table, total, isLong: false)
+  }
+
+  @inline(__always)
+  private func probe(_ table: ExactTable, _ total: Int, isLong: Bool) -> Bool {
+    var next = unsafe waiting
+    let end = unsafe waiting + total
     var isAway = false
-    var index = 0
-    while index < total {
-      let hash = unsafe waiting[index].hash
+    while unsafe next < end {
+      let hash = unsafe next.pointee.hash
       let candidate = table.probe(Machine(), hash: hash)
-      unsafe waiting[index].candidate = candidate
+      unsafe next.pointee.candidate = candidate
       if candidate < ExactTable.unknown {
         unsafe dpu_prefetch(table.row(candidate))
         if isLong { unsafe dpu_prefetch(table.row(candidate) + 64) }
@@ -139,7 +145,7 @@ extension Reader {
         isAway = true
         unsafe dpu_prefetch(table.bucket(table.other(table.first(hash), tag: ExactTable.tag(hash))))
       }
-      index &+= 1
+      unsafe next += 1
     }
     return isAway
   }

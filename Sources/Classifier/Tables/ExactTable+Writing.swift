@@ -108,6 +108,21 @@ extension ExactTable {
     return false
   }
 
+  /// Adds a new chain where that needs one look at one bucket: nothing there has its tag, nothing like it is away, and a
+  /// slot is free. False, and nothing done, in all other cases.
+  @inline(__always)
+  func insertAtHome(_ shared: some SharedWords, row index: UInt32, hash: UInt64) -> Bool {
+    let tag = Self.tag(hash)
+    let home = first(hash)
+    let base = unsafe bucket(home)
+    guard unsafe shared.match(base, tag: tag) == 0, unsafe !isAway(shared, from: base, tag: tag) else { return false }
+    let hits = unsafe shared.match(base, tag: 0)
+    guard hits != 0 else { return false }
+    unsafe shared.release32(row(index) + Row.next, 0)
+    fill(shared, Place(bucket: home, slot: hits.trailingZeroBitCount), tag: tag, reference: index)
+    return true
+  }
+
   /// Moves one row that is in its first bucket, `index`, to its second; the slot given back still has its tag.
   ///
   /// Readers that look at the first bucket before the caller overwrites the slot find the row there, later ones see

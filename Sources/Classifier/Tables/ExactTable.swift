@@ -63,22 +63,25 @@ struct ExactTable: @unchecked Sendable {
   /// A reference's top bit: the row lives in its second bucket.
   @usableFromInline static let displaced: UInt32 = 0x8000_0000
 
-  /// Spreads `count` words over 64 bits. Two words a multiplication; the seeds are odd random constants.
+  /// Spreads `count` words over 64 bits, two words a multiplication.
+  ///
+  /// One of the two is added to its seed and not xored: the compiler would fetch, mix and take apart again two words that
+  /// are treated alike. Seeds that are added are short, so that they are part of the instruction.
   @inlinable @inline(__always)
   static func hash(_ words: UnsafePointer<UInt64>, count: Int) -> UInt64 {
-    var sum: UInt64 = 0x9e37_79b9_7f4a_7c15
+    var sum: UInt64 = 0
     var index = 0
     while index &+ 1 < count {
-      sum = unsafe sum ^ fold(words[index] ^ seeds(index), words[index &+ 1] ^ seeds(index &+ 1))
+      sum = unsafe sum ^ fold(words[index] ^ seed(index), words[index &+ 1] &+ (seed(index &+ 1) &>> 33))
       index &+= 2
     }
-    if index < count { sum = unsafe sum ^ fold(words[index] ^ seeds(index), 0xd6e8_feb8_6659_fd93) }
+    if index < count { sum = unsafe sum ^ fold(words[index], 0xd6e8_feb8_6659_fd93) }
     return sum
   }
 
-  /// A different constant for each place, so that equal words at two places do not cancel out.
+  /// A different odd constant for each place, so that equal words at two places do not cancel out.
   @inlinable @inline(__always)
-  static func seeds(_ index: Int) -> UInt64 {
+  static func seed(_ index: Int) -> UInt64 {
     (UInt64(truncatingIfNeeded: index) &+ 1) &* 0xe703_7ed1_a0b4_28db | 1
   }
 
@@ -140,8 +143,9 @@ extension ExactTable {
   /// Whether a reader that entered at `version` sees the row.
   @inlinable @inline(__always)
   static func isVisible<W: SharedWords>(_ shared: W, _ row: UnsafeMutableRawPointer, version: UInt32) -> Bool {
-    let born = unsafe shared.acquire32(row + Row.born)
-    let died = unsafe shared.acquire32(row + Row.died)
+    let both = unsafe shared.acquire64(row + Row.born)
+    let born = UInt32(truncatingIfNeeded: both)
+    let died = UInt32(truncatingIfNeeded: both &>> 32)
     return Int32(bitPattern: version &- born) >= 0 && (died == 0 || Int32(bitPattern: version &- died) < 0)
   }
 
@@ -212,11 +216,12 @@ extension ExactTable {
     _ shared: W, candidate: UInt32, key: UnsafePointer<UInt64>, hash: UInt64, version: UInt32, count: Int,
     accept: (UnsafeMutableRawPointer) -> Bool
   ) -> UnsafeMutableRawPointer? {
-    var head = candidate
-    if !(unsafe equal(row(candidate), key, count: count)) {
-      head = unsafe search(shared, key: key, hash: hash)
-      if head == Self.none { return nil }
+    let row = unsafe row(candidate)
+    if unsafe equal(row, key, count: count), unsafe Self.isVisible(shared, row, version: version), unsafe accept(row) {
+      return unsafe row
     }
+    let head = unsafe search(shared, key: key, hash: hash)
+    if head == Self.none { return nil }
     return unsafe choose(shared, head: head, version: version, accept: accept)
   }
 

@@ -28,6 +28,16 @@ final class RowArena {
     return UInt32(used - 1)
   }
 
+  /// Unused rows' indices, all or none.
+  func take(_ count: Int, into rows: inout InlineArray<32, UInt32>) throws(ClassifierError) {
+    guard free.count + limit - used >= count else { throw .full(limit: limit) }
+    let again = min(count, free.count)
+    for place in 0..<again { rows[place] = free[free.count - 1 - place] }
+    free.removeLast(again)
+    for place in again..<count { rows[place] = UInt32(used + place - again) }
+    used += count - again
+  }
+
   /// A row that no reader can see any more.
   func give(_ index: UInt32) { free.append(index) }
 

@@ -1,3 +1,5 @@
+import CShim
+
 /// All rules of one group whose matches look at the same bits, as the writer sees them.
 @safe
 final class Subtable {
@@ -143,6 +145,28 @@ final class Subtable {
     return old
   }
 
+  /// Links the rows of a block that have numbers; ``BatchBlock/linked`` says how far it came. What `outgrown` gets
+  /// readers may still look at.
+  func link(
+    _ shared: some SharedWords, _ block: inout BatchBlock, isBefore: (UInt32, UInt32) -> Bool,
+    outgrown: (Region) -> Void
+  ) throws(ClassifierError) {
+    var place = block.linked
+    defer { block.linked = place }
+    while place < block.numbered {
+      // The table's words are read once for all that go in without growing it.
+      let exact = table
+      let room = min(block.numbered, place + max(0, capacity - chains))
+      let first = place
+      while place < room, exact.insertAtHome(shared, row: block.rows[place], hash: block.hashes[place]) { place += 1 }
+      chains += place - first
+      guard place < block.numbered else { return }
+      let old = try link(shared, row: block.rows[place], hash: block.hashes[place], isBefore: isBefore)
+      if let old { outgrown(old) }
+      place += 1
+    }
+  }
+
   /// Takes a row out of its chain; the row itself stays as it is for those who stand on it.
   func unlink(_ shared: some SharedWords, row index: UInt32) {
     let row = unsafe table.row(index)
@@ -202,17 +226,41 @@ final class Subtable {
     }
   }
 
+  /// Fills larger buckets with what is in these. Rows lie anywhere, and so do the new homes of those that are displaced:
+  /// rows are asked for four buckets ahead, homes a few rows ahead.
   private func copy(_ shared: some SharedWords, to larger: ExactTable) -> Bool {
+    var rows = InlineArray<16, UInt32>(repeating: 0)
+    var hashes = InlineArray<16, UInt64>(repeating: 0)
+    var (taken, put) = (0, 0)
     for bucket in 0...table.bucketMask {
+      askForRows(shared, of: min(table.bucketMask, bucket + 4))
       for slot in 0..<8 {
         let place = ExactTable.Place(bucket: bucket, slot: slot)
         guard table.tag(shared, place) != 0 else { continue }
         let index = table.reference(shared, place) & ~ExactTable.displaced
         let words = unsafe (table.row(index) + ExactTable.Row.words).assumingMemoryBound(to: UInt64.self)
         let hash = unsafe ExactTable.hash(words, count: wordCount)
-        guard larger.insert(shared, row: index, hash: hash) else { return false }
+        if taken - put == 16 {
+          guard larger.insert(shared, row: rows[put & 15], hash: hashes[put & 15]) else { return false }
+          put += 1
+        }
+        unsafe dpu_prefetch_write(larger.bucket(larger.first(hash)))
+        rows[taken & 15] = index
+        hashes[taken & 15] = hash
+        taken += 1
       }
     }
+    while put < taken {
+      guard larger.insert(shared, row: rows[put & 15], hash: hashes[put & 15]) else { return false }
+      put += 1
+    }
     return true
+  }
+
+  private func askForRows(_ shared: some SharedWords, of bucket: UInt32) {
+    for slot in 0..<8 {
+      let reference = table.reference(shared, ExactTable.Place(bucket: bucket, slot: slot)) & ~ExactTable.displaced
+      unsafe dpu_prefetch(table.row(reference) + ExactTable.Row.words)
+    }
   }
 }

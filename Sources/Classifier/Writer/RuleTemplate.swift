@@ -10,8 +10,9 @@ public struct RuleTemplate: Sendable {
   let meta: UInt64
   /// The words of a row, as the template's own rule has them.
   @usableFromInline let words: InlineArray<26, UInt64>
-  /// The row's words in a key.
+  /// The row's words in a key, and the bits of each that are looked at.
   let indices: [Int]
+  let masks: [UInt64]
 
   /// Words of a rule's key.
   public var wordCount: Int { indices.count }

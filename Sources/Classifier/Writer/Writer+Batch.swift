@@ -16,7 +16,7 @@ extension Writer {
     }
     return RuleTemplate(
       subtable: key, priority: rule.attributes.priority, timeout: Self.timeout(rule), meta: match.spec.words[0],
-      words: words, indices: indices)
+      words: words, indices: indices, masks: indices.map { match.mask.words[$0] })
   }
 
   /// Adds rules of one shape: rows are written and their buckets asked for a block ahead of linking them.
@@ -27,25 +27,24 @@ extension Writer {
     match.mask = template.subtable.mask
     let subtable = try findSubtable(group: template.subtable.group, match: match)
     guard count > 0, let table = self.subtable(subtable) else { return }
-    ids.reserve(count)
-    undo.reserveCapacity(undo.count + count)
+    book.reserve(count)
     if let old = try table.reserve(words, count) { outgrown(old) }
     if table.expect(priority: template.priority, meta: template.meta, count: count) { viewIsStale = true }
     table.rows += count
     var block = BatchBlock()
-    var done = 0
-    do {
-      while done < count {
-        let size = min(BatchBlock.size, count - done)
-        try write(&block, table, template, from: done, size: size, fill)
-        for index in 0..<size {
-          try link(&block, index, table, subtable, template, now: now, &undo)
-          done += 1
-        }
+    var added: [UInt32] = []
+    added.reserveCapacity(count)
+    do throws(ClassifierError) {
+      while added.count < count {
+        try write(&block, table, template, from: added.count, size: min(BatchBlock.size, count - added.count), fill)
+        try link(&block, table, subtable, template, now: now, &added)
       }
+      undo.append(.addedMany(rules: added))
     } catch {
-      for _ in done..<count where table.forget(priority: template.priority) { viewIsStale = true }
-      table.rows -= count - done
+      for place in block.linked..<block.written { table.arena.give(block.rows[place]) }
+      for _ in added.count..<count where table.forget(priority: template.priority) { viewIsStale = true }
+      table.rows -= count - added.count
+      undo.append(.addedMany(rules: added))
       throw error
     }
   }
@@ -56,61 +55,54 @@ extension Writer {
   ) throws(ClassifierError) {
     let readable = table.table
     let born = next32
-    block.written = 0
-    block.linked = 0
+    (block.written, block.numbered, block.linked) = (0, 0, 0)
+    try table.arena.take(size, into: &block.rows)
+    block.written = size
+    var rule = BatchRule(words: template.words)
     for index in 0..<size {
-      var rule = BatchRule(words: template.words)
+      (rule.id, rule.payload) = (0, 0)
+      for word in 0..<readable.wordCount { rule.words[word] = template.words[word] }
       fill(from + index, &rule)
-      let row: UInt32
-      do { row = try table.arena.take() } catch {
-        giveBack(block, table)
-        throw error
-      }
-      let at = unsafe readable.row(row)
+      let at = unsafe readable.row(block.rows[index])
       unsafe self.fill(at, rule: 0, payload: rule.payload, priority: template.priority, born: born)
       let out = unsafe (at + ExactTable.Row.words).assumingMemoryBound(to: UInt64.self)
       for word in 0..<readable.wordCount { unsafe out[word] = rule.words[word] }
       let hash = unsafe ExactTable.hash(out, count: readable.wordCount)
       unsafe dpu_prefetch_write(readable.bucket(readable.first(hash)))
-      block.rows[index] = row
       block.hashes[index] = hash
       block.ids[index] = rule.id
-      block.written += 1
     }
   }
 
-  private func giveBack(_ block: BatchBlock, _ table: Subtable) {
-    for index in block.linked..<block.written { table.arena.give(block.rows[index]) }
-  }
-
+  /// Numbers and links the rows of a block, as many as can be, and notes them in `added`.
   private func link(
-    _ block: inout BatchBlock, _ index: Int, _ table: Subtable, _ subtable: UInt32, _ template: RuleTemplate,
-    now: UInt64,
-    _ undo: inout [Undo]
+    _ block: inout BatchBlock, _ table: Subtable, _ subtable: UInt32, _ template: RuleTemplate, now: UInt64,
+    _ added: inout [UInt32]
   ) throws(ClassifierError) {
-    let id = block.ids[index]
-    let row = block.rows[index]
+    let failure = book.number(&block, subtable: subtable, timeout: template.timeout)
+    let (readable, idBase) = unsafe (table.table, shared.idBase)
+    for place in 0..<block.numbered {
+      let rule = block.rules[place]
+      unsafe readable.row(block.rows[place]).storeBytes(of: rule, toByteOffset: ExactTable.Row.rule, as: UInt32.self)
+      unsafe words.release32(idBase + Int(rule) * 4, block.ids[place])
+    }
+    defer { for place in 0..<block.linked { added.append(block.rules[place]) } }
     do throws(ClassifierError) {
-      let rule = try takeIndex()
-      guard ids.insertIfAbsent(id, rule) else {
-        freeIndices.append(rule)
-        throw .duplicateID(id)
+      try table.link(words, &block) { first, second in
+        isBefore(table, first, second)
+      } outgrown: { memory in
+        outgrown(memory)
       }
-      unsafe table.table.row(row).storeBytes(of: rule, toByteOffset: ExactTable.Row.rule, as: UInt32.self)
-      var record = RuleRecord(id: id, row: row + 1, subtable: subtable, timeout: template.timeout)
-      if template.timeout != 0 { record.watch = ages.watch(rule, timeout: template.timeout, now: now) }
-      records[Int(rule)] = record
-      unsafe words.release32(shared.idBase + Int(rule) * 4, id)
-      do { try link(table, row, block.hashes[index]) } catch {
-        ids.remove(id)
-        freeIndices.append(rule)
-        throw error
-      }
-      block.linked += 1
-      undo.append(.added(rule: rule))
     } catch {
-      giveBack(block, table)
+      book.forget(block)
       throw error
     }
+    if template.timeout != 0 {
+      for place in 0..<block.linked {
+        let rule = block.rules[place]
+        book.records[Int(rule)].watch = ages.watch(rule, timeout: template.timeout, now: now)
+      }
+    }
+    if let failure { throw failure }
   }
 }

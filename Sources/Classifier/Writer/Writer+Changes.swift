@@ -3,6 +3,7 @@ import Rules
 /// How a change is taken back when its transaction fails.
 enum Undo {
   case added(rule: UInt32)
+  case addedMany(rules: [UInt32])
   case deleted(rule: UInt32)
   case replaced(rule: UInt32, old: RuleRecord)
 }
@@ -11,46 +12,46 @@ extension Writer {
   func add(
     id: UInt32, rule: Rule, payload: UInt32, now: UInt64, undo: inout [Undo]
   ) throws(ClassifierError) {
-    guard ids[id] == nil else { throw .duplicateID(id) }
+    guard book.ids[id] == nil else { throw .duplicateID(id) }
     let match = try compile(rule)
-    let index = try takeIndex()
-    records[Int(index)].id = id
+    let index = try book.takeIndex()
+    book.records[Int(index)].id = id
     var record = RuleRecord(id: id, row: 0, subtable: 0, timeout: Self.timeout(rule))
     do {
       try makeRow(of: rule, match, index, payload, &record)
     } catch {
-      freeIndices.append(index)
+      book.freeIndices.append(index)
       throw error
     }
     unsafe words.release32(shared.idBase + Int(index) * 4, id)
     record.watch = ages.watch(index, timeout: record.timeout, now: now)
-    records[Int(index)] = record
-    ids.insert(id, index)
+    book.records[Int(index)] = record
+    book.ids.insert(id, index)
     undo.append(.added(rule: index))
   }
 
   func replace(
     id: UInt32, rule: Rule, payload: UInt32, now: UInt64, undo: inout [Undo]
   ) throws(ClassifierError) {
-    guard let index = ids[id] else { throw .unknownID(id) }
+    guard let index = book.ids[id] else { throw .unknownID(id) }
     let match = try compile(rule)
-    let old = records[Int(index)]
+    let old = book.records[Int(index)]
     var record = RuleRecord(id: id, row: 0, subtable: 0, timeout: Self.timeout(rule))
     try makeRow(of: rule, match, index, payload, &record)
     kill(row: old.row, subtable: old.subtable, at: next32)
     dying.append(DeadRow(row: old.row, subtable: old.subtable, rule: DeadRow.none))
     record.watch =
       record.timeout == old.timeout ? old.watch : ages.watch(index, timeout: record.timeout, now: now)
-    records[Int(index)] = record
+    book.records[Int(index)] = record
     undo.append(.replaced(rule: index, old: old))
   }
 
   func delete(id: UInt32, undo: inout [Undo]) throws(ClassifierError) {
-    guard let index = ids[id] else { throw .unknownID(id) }
-    let record = records[Int(index)]
+    guard let index = book.ids[id] else { throw .unknownID(id) }
+    let record = book.records[Int(index)]
     kill(row: record.row, subtable: record.subtable, at: next32)
     dying.append(DeadRow(row: record.row, subtable: record.subtable, rule: index))
-    ids.remove(id)
+    book.ids.remove(id)
     undo.append(.deleted(rule: index))
   }
 
@@ -106,25 +107,29 @@ extension Writer {
     dying = []
     for step in undo.reversed() {
       switch step {
-      case .added(let rule):
-        let record = records[Int(rule)]
-        kill(row: record.row, subtable: record.subtable, at: version)
-        dying.append(DeadRow(row: record.row, subtable: record.subtable, rule: rule))
-        ids.remove(record.id)
+      case .added(let rule): takeBack(rule, at: version)
+      case .addedMany(let rules): for rule in rules.reversed() { takeBack(rule, at: version) }
       case .deleted(let rule):
-        let record = records[Int(rule)]
+        let record = book.records[Int(rule)]
         kill(row: record.row, subtable: record.subtable, at: 0)
-        ids.insert(record.id, rule)
+        book.ids.insert(record.id, rule)
       case .replaced(let rule, let old):
-        let record = records[Int(rule)]
+        let record = book.records[Int(rule)]
         kill(row: record.row, subtable: record.subtable, at: version)
         dying.append(DeadRow(row: record.row, subtable: record.subtable, rule: DeadRow.none))
         kill(row: old.row, subtable: old.subtable, at: 0)
-        records[Int(rule)] = old
+        book.records[Int(rule)] = old
       }
     }
     // Rows born and dead with this version are seen by nobody; tables that grew are shown.
     commit(now: now)
+  }
+
+  private func takeBack(_ rule: UInt32, at version: UInt32) {
+    let record = book.records[Int(rule)]
+    kill(row: record.row, subtable: record.subtable, at: version)
+    dying.append(DeadRow(row: record.row, subtable: record.subtable, rule: rule))
+    book.ids.remove(record.id)
   }
 
   /// Shows the tables as they are under `next`.

@@ -27,10 +27,10 @@ extension Writer {
   /// Every rule that was idle for its timeout, told once an idle time.
   func aged(now: UInt64) -> [UInt32] {
     let idle = ages.aged(now: now) { rule, watch in
-      let record = self.records[Int(rule)]
-      guard record.watch == watch, self.ids[record.id] == rule else { return nil }
+      let record = self.book.records[Int(rule)]
+      guard record.watch == watch, self.book.ids[record.id] == rule else { return nil }
       return (self.count(rule).lastHit, record.timeout)
     }
-    return idle.map { records[Int($0)].id }
+    return idle.map { book.records[Int($0)].id }
   }
 }

@@ -15,7 +15,7 @@ extension Writer {
     var now = statistics
     now.version = version
     now.subtables = subtables.reduce(0) { $0 + ($1 == nil ? 0 : 1) }
-    now.tableBytes = records.count * (4 + readerCount * RuleCounter.size)
+    now.tableBytes = book.records.count * (4 + readerCount * RuleCounter.size)
     for arena in arenas.values { now.tableBytes += arena.usedBytes }
     for case let table? in subtables { now.tableBytes += table.bucketBytes }
     return now

@@ -84,10 +84,10 @@ extension Writer {
     if dead.rule == DeadRow.none {
       onRetired?(RetiredRule(id: nil, payload: payload, count: RuleCount()))
     } else {
-      let record = records[Int(dead.rule)]
+      let record = book.records[Int(dead.rule)]
       onRetired?(RetiredRule(id: record.id, payload: payload, count: count(dead.rule)))
       clearCounters(dead.rule)
-      freeIndices.append(dead.rule)
+      book.freeIndices.append(dead.rule)
     }
   }
 }

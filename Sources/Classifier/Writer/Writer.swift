@@ -11,9 +11,7 @@ final class Writer<Words: SharedWords> {
   /// Versions after which rows are restamped, and the version they were last restamped to.
   var restampAfter: UInt64 = 1 << 29
   var restamped: UInt64 = 1
-  var ids = IDMap()
-  var records: [RuleRecord] = []
-  var freeIndices: [UInt32] = []
+  var book: RuleBook
   var arenas: [Int: RowArena] = [:]
   var subtables: [Subtable?] = []
   var bySubtable: [Subtable.Key: UInt32] = [:]
@@ -42,6 +40,7 @@ final class Writer<Words: SharedWords> {
   init(_ words: Words, limit: Int, readers: Int) throws(ClassifierError) {
     self.words = words
     shared = try SharedState(limit: limit, readers: readers)
+    book = RuleBook(limit: limit)
     view = ViewMemory(groups: [], slots: OptionSlots(), serial: 1)
     unsafe words.order64(shared.viewPlace, UInt64(UInt(bitPattern: view.view)))
     shared.epochs.publish(words, version)
@@ -84,13 +83,6 @@ final class Writer<Words: SharedWords> {
     let arena = try RowArena(stride: stride, limit: shared.limit)
     arenas[stride] = arena
     return arena
-  }
-
-  func takeIndex() throws(ClassifierError) -> UInt32 {
-    if let index = freeIndices.popLast() { return index }
-    guard records.count < shared.limit else { throw .full(limit: shared.limit) }
-    records.append(RuleRecord(id: 0, row: 0, subtable: 0, timeout: 0))
-    return UInt32(records.count - 1)
   }
 
   /// Writes a row for `match` and links it; born with the running transaction. Returns row plus one.
@@ -137,7 +129,7 @@ final class Writer<Words: SharedWords> {
   }
 
   /// Lower priority number first, then the lower id; of two rows of one rule the newer one.
-  private func isBefore(_ table: Subtable, _ first: UInt32, _ second: UInt32) -> Bool {
+  func isBefore(_ table: Subtable, _ first: UInt32, _ second: UInt32) -> Bool {
     let (a, b) = unsafe (table.arena.row(first), table.arena.row(second))
     let priorities = unsafe (
       a.load(fromByteOffset: ExactTable.Row.priority, as: UInt32.self),
@@ -148,7 +140,7 @@ final class Writer<Words: SharedWords> {
   }
 
   func id(of row: UnsafeMutableRawPointer) -> UInt32 {
-    records[Int(unsafe row.load(fromByteOffset: ExactTable.Row.rule, as: UInt32.self))].id
+    book.records[Int(unsafe row.load(fromByteOffset: ExactTable.Row.rule, as: UInt32.self))].id
   }
 
   /// Makes a row invisible from the running transaction on.

@@ -26,13 +26,16 @@ struct Waiting {
   var memory: [AnyObject]
 }
 
-/// Rows that are written and not linked yet.
+/// Rules of one shape on their way in: written to their rows, then numbered, then linked.
 struct BatchBlock {
   static let size = 32
   var rows = InlineArray<32, UInt32>(repeating: 0)
+  /// Their dense indices.
+  var rules = InlineArray<32, UInt32>(repeating: 0)
   var hashes = InlineArray<32, UInt64>(repeating: 0)
   var ids = InlineArray<32, UInt32>(repeating: 0)
+  var written = 0
+  var numbered = 0
   /// Rows from here on are the arena's again when something fails.
   var linked = 0
-  var written = 0
 }
