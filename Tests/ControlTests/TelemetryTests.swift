@@ -69,9 +69,9 @@ struct TelemetryTests {
     let second = try Telemetry(folder: folder.file("dpdk/dpud"))
     #expect(second.path == telemetry.path + ":1")
     for _ in 0..<20 { telemetry.serve { command, _ in .string(command) } }
-    #expect(Telemetry.folder(prefix: "x", user: 0) == "/var/run/dpdk/x")
+    #expect(TelemetryFolder.path(prefix: "x", user: 0) == "/var/run/dpdk/x")
     #expect(
-      Telemetry.folder(prefix: "x", user: 7, environment: ["XDG_RUNTIME_DIR": "/run/user/7"]) == "/run/user/7/dpdk/x")
-    #expect(Telemetry.folder(prefix: "x", user: 7, environment: [:]).hasSuffix("/dpdk/x"))
+      TelemetryFolder.path(prefix: "x", user: 7, environment: ["XDG_RUNTIME_DIR": "/run/user/7"]) == "/run/user/7/dpdk/x")
+    #expect(TelemetryFolder.path(prefix: "x", user: 7, environment: [:]).hasSuffix("/dpdk/x"))
   }
 }

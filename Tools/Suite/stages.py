@@ -142,8 +142,8 @@ def daemon(context):
 
 
 def fuzz(context):
-    return all(
-        context.run([context.path("Tools", "fuzz"), target, "10"], keep=[]) for target in ["wire", "rules", "requests"])
+    targets = ["wire", "rules", "requests", "yaml"]
+    return all(context.run([context.path("Tools", "fuzz"), target, "10"], keep=[]) for target in targets)
 
 
 def mutants(context):
@@ -178,7 +178,7 @@ ALL = [
     Stage("debts", "the same with frames that owe checksums and segmentation", debts_verify),
     Stage("mutants", "eight of the listed faults are planted, and verify finds each", mutants),
     Stage("threads", "rules, next hops and paths change while queues run: no race under ThreadSanitizer", threads),
-    Stage("fuzz", "libFuzzer over frames, rules and requests, from the kept corpus, ten seconds each", fuzz),
+    Stage("fuzz", "libFuzzer over frames, rules, requests and configurations, from the kept corpus, ten seconds each", fuzz),
     Stage("demo", "the demo's outputs are the software path's", demo),
     Stage("guest", "a Linux guest in QEMU on our vhost-user port, split and packed, over the port\'s death", guest),
     Stage("live", "ping, TCP and HTTP through tunnels between namespaces, each kernel verifying every checksum", live),

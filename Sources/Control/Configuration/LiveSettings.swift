@@ -194,7 +194,7 @@ extension Configuration {
     let prefix = try map.optional("prefix").map { (value) throws(YAMLError) in try value.interfaceName(longest: 40) }
     let folder = try map.optional("folder").map { (value) throws(YAMLError) in try value.string() }
     try map.finish()
-    live.telemetry = folder ?? Telemetry.folder(prefix: prefix ?? "dpud")
+    live.telemetry = folder ?? TelemetryFolder.path(prefix: prefix ?? "dpud")
   }
 
   static func readMetrics(_ value: YAMLValue, _ live: inout LiveSettings) throws(YAMLError) {

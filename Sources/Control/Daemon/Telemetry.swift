@@ -37,14 +37,6 @@ final class Telemetry {
 
   deinit { SystemCalls.unlink(path) }
 
-  /// The folder of DPDK programs with this file prefix: beneath /var/run for root, else beneath the user's runtime folder.
-  static func folder(
-    prefix: String, user: UInt32 = SystemCalls.user,
-    environment: [String: String] = ProcessInfo.processInfo.environment
-  ) -> String {
-    (user == 0 ? "/var/run" : environment["XDG_RUNTIME_DIR"] ?? "/tmp") + "/dpdk/" + prefix
-  }
-
   /// Greets who came, and answers what was asked. `answer` gives the value of a command, null for one that it does not know.
   func serve(_ answer: (_ command: String, _ parameter: String?) -> JSON) {
     while clients.count < Self.mostClients, let client = (try? SystemCalls.accept(listener.number)) ?? nil {
