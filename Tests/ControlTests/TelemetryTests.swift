@@ -71,7 +71,8 @@ struct TelemetryTests {
     for _ in 0..<20 { telemetry.serve { command, _ in .string(command) } }
     #expect(TelemetryFolder.path(prefix: "x", user: 0) == "/var/run/dpdk/x")
     #expect(
-      TelemetryFolder.path(prefix: "x", user: 7, environment: ["XDG_RUNTIME_DIR": "/run/user/7"]) == "/run/user/7/dpdk/x")
+      TelemetryFolder.path(prefix: "x", user: 7, environment: ["XDG_RUNTIME_DIR": "/run/user/7"])
+        == "/run/user/7/dpdk/x")
     #expect(TelemetryFolder.path(prefix: "x", user: 7, environment: [:]).hasSuffix("/dpdk/x"))
   }
 }
