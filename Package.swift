@@ -148,7 +148,7 @@ let package = Package(
       name: "ControlTests",
       dependencies: [
         "Control", "Datapath", "Offload", "Classifier", "EmulatedDevice", "Ports", "Device", "Rules", "Memory", "Wire",
-        "DeviceDriver", "Runtime", "dpu-device",
+        "DeviceDriver", "Runtime", "VhostUser", "Virtqueue", "dpu-device",
       ], swiftSettings: house),
   ]
 )

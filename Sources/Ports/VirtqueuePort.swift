@@ -49,8 +49,8 @@ public struct VirtqueuePort: ~Copyable, BurstPort {
   public let owner: UInt8
   /// See ``BurstPort/counters``.
   public private(set) var counters = PortCounters()
-  /// Why the last session ended; nil before one did.
-  public private(set) var lastFault: SessionFault?
+  /// Who is at the other end, and what became of those before.
+  public private(set) var peer: RingPeer
   private let session: Session
   private let id: UInt16
   private var terms = OffloadTerms(agreed: [], trustsChecksums: false, looksIntoTunnels: false)
@@ -65,28 +65,29 @@ public struct VirtqueuePort: ~Copyable, BurstPort {
   ///
   /// - Throws: ``PortError`` when a server cannot listen there, or there is no memory.
   public init(_ options: Options, id: UInt16, owner: UInt8) throws(PortError) {
-    let session = try Self.open(options)
-    self.init(session, try Self.buffers(options.sizes), options, id: id, owner: owner)
+    var keeping = RingPeer.Keeping.byOther
+    let session = try Self.open(options, &keeping)
+    self.init(session, try Self.buffers(options.sizes), options, RingPeer(keeping), id: id, owner: owner)
   }
 
   private init(
-    _ session: Session, _ buffers: consuming NetBuffers, _ options: Options, id: UInt16, owner: UInt8
+    _ session: Session, _ buffers: consuming NetBuffers, _ options: Options, _ peer: RingPeer, id: UInt16, owner: UInt8
   ) {
     self.session = session
+    self.peer = peer
     self.buffers = buffers
     facts = PortFacts(name: options.path, mac: options.mac, mtu: Int(options.mtu))
     self.id = id
     self.owner = owner
   }
 
-  private static func open(_ options: Options) throws(PortError) -> Session {
+  private static func open(_ options: Options, _ keeping: inout RingPeer.Keeping) throws(PortError) -> Session {
     do throws(SharedMemoryError) {
       guard case .driver(let isPacked) = options.side else {
         let mac = (0..<6).map { UInt8(truncatingIfNeeded: options.mac >> (40 - 8 * UInt64($0))) }
         let features = BackendOptions.plainFeatures.union(options.offloads ? Self.offloads : [])
         var offers = BackendOptions(features: features, mac: mac, mtu: options.mtu)
-        // Without the file a packed ring of a front end that does not know its place begins anew; all else goes on.
-        offers.kept = try? KeptRings(path: options.path + ".rings", rings: 2)
+        (offers.kept, keeping) = Self.keep(options.path + ".rings")
         return .device(try VhostBackend(offers, path: options.path, role: options.role))
       }
       return .driver(
@@ -95,6 +96,13 @@ public struct VirtqueuePort: ~Copyable, BurstPort {
           FrontendOptions(isPacked: isPacked, ringSize: 1024), path: options.path, role: options.role))
     } catch {
       throw PortError(.system, "the socket '\(options.path)'", "\(error)")
+    }
+  }
+
+  /// Without the file a packed ring of a front end that does not know its place begins anew; all else goes on.
+  private static func keep(_ path: String) -> (KeptRings?, RingPeer.Keeping) {
+    do throws(SharedMemoryError) { return (try KeptRings(path: path, rings: 2), .file(path)) } catch {
+      return (nil, .nowhere("\(path): \(error)"))
     }
   }
 
@@ -252,9 +260,7 @@ public struct VirtqueuePort: ~Copyable, BurstPort {
       features = port.machine.features
       isUp = port.isReady
     }
-    for event in events {
-      if case .ended(let fault) = event { lastFault = fault }
-    }
+    for event in events { peer.note(event) }
     link = isUp ? .up : .down
     agree(features)
   }

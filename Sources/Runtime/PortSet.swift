@@ -183,6 +183,12 @@ public struct PortSet: ~Copyable {
     }
   }
 
+  /// Who is at the other end of a port over virtio rings; nil for other kinds.
+  public func peer(_ index: Int) -> RingPeer? {
+    let place = places[index]
+    return place.kind == .virtqueue ? virtqueues[place.index].peer : nil
+  }
+
   /// See ``Device/BurstPort/arm(_:)``.
   public mutating func arm(_ index: Int, _ descriptors: inout [Int32]) -> Waking {
     let place = places[index]

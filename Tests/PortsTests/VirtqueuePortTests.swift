@@ -79,7 +79,8 @@ struct VirtqueuePortTests {
       _ = consume driver
       let end = MonotonicClock.now + 5_000_000_000
       while device.link == .up, MonotonicClock.now < end { device.look(now: MonotonicClock.now) }
-      #expect(device.link == .down && device.lastFault == .closed)
+      #expect(device.link == .down && device.peer.lastEnd == .closed)
+      #expect(!device.peer.isConnected && device.peer.sessions == UInt64(round) + 1 && device.peer.cutOff == 0)
     }
   }
 

@@ -30,28 +30,6 @@ extension Daemon {
     ]
   }
 
-  func showPorts(_ name: String?) -> JSON {
-    let threads = gather()
-    let sums = summary(threads).ports
-    var list: [JSON] = []
-    for named in configuration.ports where name == nil || named.name == name {
-      let states = threads.compactMap { $0.counts.ports.first { $0.id == named.port.id } }
-      let words = sums[named.port.id] ?? [UInt64](repeating: 0, count: 6)
-      var drops: [DropReason: UInt64] = [:]
-      for state in states { drops.merge(state.counts.drops, uniquingKeysWith: +) }
-      list.append([
-        "name": .string(named.name), "id": .integer(Int(named.port.id)), "kind": .string("\(named.port.kind)"),
-        "attached_to": .string(named.attachedTo), "interface": states.first.map { .string($0.facts.name) } ?? .null,
-        "link": .string(states.first.map { "\($0.link)" } ?? "absent"),
-        "mac": .string(Self.mac(states.first?.facts.mac ?? named.port.mac)), "mtu": .integer(Int(named.port.mtu)),
-        "queues": .integer(states.count), "rx_packets": .count(words[0]), "rx_bytes": .count(words[1]),
-        "tx_packets": .count(words[2]), "tx_bytes": .count(words[3]), "rx_missed_packets": .count(words[4]),
-        "rx_starved": .count(words[5]), "drops": Self.drops(drops),
-      ])
-    }
-    return ["schema_version": 1, "ports": .array(list)]
-  }
-
   static func mac(_ value: UInt64) -> String {
     (0..<6).map { index in
       let byte = String(value >> UInt64(40 - 8 * index) & 0xff, radix: 16)
@@ -59,7 +37,7 @@ extension Daemon {
     }.joined(separator: ":")
   }
 
-  private static func drops(_ counts: [DropReason: UInt64]) -> JSON {
+  static func drops(_ counts: [DropReason: UInt64]) -> JSON {
     .object(counts.map { JSON.Member(name: $0.key.name, value: .count($0.value)) }.sorted { $0.name < $1.name })
   }
 

@@ -30,7 +30,7 @@ public final class Daemon: RequestHandler {
   var nextHousekeeping: UInt64 = 0
   var nextWatchdog: UInt64 = 0
   var stalled: Set<Int> = []
-  var links: [UInt16: LinkState] = [:]
+  var sights: [UInt16: PortSight] = [:]
   var lastCompaction = 0
   var devices: DeviceBook?
   var captures: [Int: CaptureSession] = [:]
@@ -193,6 +193,7 @@ public final class Daemon: RequestHandler {
     book.reclaim()
     tendCaptures(now: now)
     watch(now: now)
+    watchPorts()
     tendDevices(now: now)
     persist(all: false)
     compactIfWorth()

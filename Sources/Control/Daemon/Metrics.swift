@@ -31,6 +31,7 @@ extension Daemon {
       let isUp = threads.contains { $0.counts.ports.contains { $0.id == named.port.id && $0.link == .up } }
       out.sample("dpu_port_up", [("port", named.name)], isUp ? 1 : 0)
     }
+    writePeers(threads, to: &out)
     out.family("dpu_queue_packets_total", "Packets that a queue carried out in software.", "counter")
     for (thread, counts) in threads {
       out.sample("dpu_queue_packets_total", [("queue", "\(thread.index)"), ("path", "sw")], counts.statistics.frames)
@@ -70,6 +71,31 @@ extension Daemon {
     out.family("dpu_change_number", "Number of the last change.", "gauge")
     out.sample("dpu_change_number", [], change)
     return out.text
+  }
+
+  /// The other ends of ports over virtio rings.
+  private func writePeers(_ threads: [(thread: PollThread, counts: ThreadCounts)], to out: inout MetricsWriter) {
+    let states = threads.flatMap { $0.counts.ports }
+    let peers: [(port: String, peer: RingPeer)] = configuration.attachedPorts.compactMap { named in
+      states.first { $0.id == named.port.id }?.peer.map { (named.name, $0) }
+    }
+    guard !peers.isEmpty else { return }
+    out.family("dpu_port_peer_connected", "Whether somebody is at the other end of the port's rings.", "gauge")
+    for (port, peer) in peers { out.sample("dpu_port_peer_connected", [("port", port)], peer.isConnected ? 1 : 0) }
+    out.family("dpu_port_peer_ends_total", "Sessions that ended at the port's rings, by reason.", "counter")
+    for (port, peer) in peers {
+      for (reason, count) in peer.ends.sorted(by: { $0.key < $1.key }) {
+        out.sample("dpu_port_peer_ends_total", [("port", port), ("reason", reason)], count)
+      }
+    }
+    out.family("dpu_port_peer_cut_off_total", "Peers that were cut off, because they broke the rules.", "counter")
+    for (port, peer) in peers { out.sample("dpu_port_peer_cut_off_total", [("port", port)], peer.cutOff) }
+    out.family("dpu_port_rings_kept", "Whether packed rings' places outlive this process.", "gauge")
+    for (port, peer) in peers where peer.keeping != .byOther {
+      var isKept: UInt64 = 0
+      if case .file = peer.keeping { isKept = 1 }
+      out.sample("dpu_port_rings_kept", [("port", port)], isKept)
+    }
   }
 }
 

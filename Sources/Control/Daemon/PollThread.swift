@@ -30,6 +30,7 @@ struct ThreadCounts: Sendable {
     var facts: PortFacts
     var link: LinkState
     var counts: PortCounts
+    var peer: RingPeer?
   }
   var ports: [PortState] = []
   var queue = QueueCounts()
@@ -47,7 +48,7 @@ struct ThreadCounts: Sendable {
       ports.append(
         PortState(
           id: loop.ports.id(index), facts: loop.ports.facts(index), link: loop.ports.link(index),
-          counts: loop.ports.counts(index)))
+          counts: loop.ports.counts(index), peer: loop.ports.peer(index)))
     }
     queue = QueueCounts(loop.datapath)
     for reason in DropReason.allCases where loop.drops[reason] > 0 { loopDrops[reason] = loop.drops[reason] }

@@ -25,21 +25,42 @@ struct PortCommand: ParsableCommand {
 
   struct Show: ParsableCommand {
     static let configuration = CommandConfiguration(
-      commandName: "show", abstract: "Ports with link and counters.", aliases: ["list", "ls"])
+      commandName: "show", abstract: "Ports with link and counters.",
+      discussion: """
+        For a port over virtio rings also who is at the other end, why the last one went or was cut off, and whether the \
+        rings' places outlive the daemon.
+        """, aliases: ["list", "ls"])
     @Argument(help: "One port.") var name: String?
     @OptionGroup var watch: WatchOptions
     @OptionGroup var live: LiveOptions
 
     func run() throws {
-      try live.show("port.show", name.map { ["name": .string($0)] } ?? [:], watch: watch.seconds) {
-        $0.table(
+      try live.show("port.show", name.map { ["name": .string($0)] } ?? [:], watch: watch.seconds) { document in
+        document.table(
           "ports",
           [
             "PORT": "name", "ID": "id", "KIND": "kind", "ATTACHED": "attached_to", "LINK": "link", "MTU": "mtu",
             "RX": "rx_packets", "RX BYTES": "rx_bytes", "TX": "tx_packets", "TX BYTES": "tx_bytes",
             "MISSED": "rx_missed_packets", "DROPS": "drops",
-          ])
+          ]) + peers(document)
       }
+    }
+
+    /// The other ends of rings: a table of their own, where there are some.
+    private func peers(_ document: JSON) -> String {
+      var table = Table(header: ["PORT", "PEER", "SESSIONS", "CUT OFF", "RINGS KEPT", "LAST END"])
+      for port in document["ports"]?.list ?? [] {
+        guard let peer = port["peer"], peer["sessions"] != nil else { continue }
+        let why = peer["last_cut_off"]?["message"] != nil ? peer["last_cut_off"] : peer["last_end"]
+        let end = why?["message"].map { [why?["reason"]?.cell ?? "", $0.cell].joined(separator: ": ") }
+        let kept = peer["rings_not_kept"]?.cell ?? peer["rings_kept_in"]?.cell
+        table.rows.append([
+          port["name"]?.cell ?? "", peer["connected"]?.cell == "true" ? "connected" : "absent",
+          peer["sessions"]?.cell ?? "", peer["cut_off"]?.cell ?? "",
+          kept.map { (peer["rings_not_kept"] == nil ? "in " : "no: ") + $0 } ?? "by the other side", end ?? "",
+        ])
+      }
+      return table.rows.isEmpty ? "" : "\n\n" + table.text()
     }
   }
 }
