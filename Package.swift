@@ -27,6 +27,11 @@ let package = Package(
     .target(name: "CShim", exclude: ["README.md"]),
     .target(name: "CNet"),
     .target(name: "CSocket"),
+    // The headers lie in folders that only Debian's own flags name; the links say where.
+    .target(
+      name: "CDPDK", exclude: ["headers"],
+      cSettings: ["dpdk", "x86_64", "aarch64"].map { .headerSearchPath("headers/" + $0) },
+      linkerSettings: ["rte_eal", "rte_ethdev", "rte_mbuf", "rte_mempool", "rte_net"].map { .linkedLibrary($0) }),
     .systemLibrary(name: "CPcap", pkgConfig: "libpcap", providers: [.apt(["libpcap-dev"])]),
     .target(name: "Wire", dependencies: ["CShim"], exclude: ["README.md"], swiftSettings: house),
     .target(name: "Memory", dependencies: ["CShim"], exclude: ["README.md"], swiftSettings: house),
@@ -53,6 +58,8 @@ let package = Package(
       exclude: ["README.md"],
       swiftSettings: house),
     .target(
+      name: "DPDKDevice", dependencies: ["CDPDK", "Device", "Memory"], exclude: ["README.md"], swiftSettings: house),
+    .target(
       name: "Datapath", dependencies: ["Classifier", "Device", "Rules", "Memory", "Wire", "CShim"],
       exclude: ["README.md", "Frames/README.md"], swiftSettings: house),
     .target(
@@ -60,9 +67,8 @@ let package = Package(
     .target(
       name: "Runtime",
       dependencies: [
-        "HostInventory", "Datapath", "Offload", "DeviceDriver", "DeviceBus", "EmulatedDevice", "Ports", "Device",
-        "Rules",
-        "Memory",
+        "HostInventory", "Datapath", "Offload", "DeviceDriver", "DeviceBus", "EmulatedDevice", "DPDKDevice", "Ports",
+        "Device", "Rules", "Memory",
       ],
       exclude: ["README.md"], swiftSettings: house),
     .target(name: "Offload", dependencies: ["Device", "Rules"], exclude: ["README.md"], swiftSettings: house),
@@ -70,7 +76,7 @@ let package = Package(
       name: "Control",
       dependencies: [
         "CShim", "CSocket", "HostInventory", "Runtime", "Datapath", "Offload", "Classifier", "EmulatedDevice",
-        "DeviceDriver", "Ports", "VhostUser", "Device", "Rules", "Memory", "Wire",
+        "DeviceDriver", "DPDKDevice", "Ports", "VhostUser", "Device", "Rules", "Memory", "Wire",
         .product(name: "Yams", package: "Yams"),
       ],
       exclude: [
@@ -135,6 +141,8 @@ let package = Package(
     .testTarget(
       name: "DatapathTests", dependencies: ["Datapath", "Classifier", "Device", "Rules", "Memory", "Wire"],
       swiftSettings: house),
+    .testTarget(
+      name: "DPDKDeviceTests", dependencies: ["DPDKDevice", "Device", "Memory"], swiftSettings: house),
     .testTarget(name: "HostInventoryTests", dependencies: ["HostInventory", "Ports"], swiftSettings: house),
     .testTarget(
       name: "RuntimeTests",
@@ -148,7 +156,7 @@ let package = Package(
       name: "ControlTests",
       dependencies: [
         "Control", "Datapath", "Offload", "Classifier", "EmulatedDevice", "Ports", "Device", "Rules", "Memory", "Wire",
-        "DeviceDriver", "Runtime", "VhostUser", "Virtqueue", "dpu-device",
+        "DeviceDriver", "DPDKDevice", "Runtime", "VhostUser", "Virtqueue", "dpu-device",
       ], swiftSettings: house),
   ]
 )

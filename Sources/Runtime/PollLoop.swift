@@ -1,4 +1,5 @@
 public import Datapath
+public import DPDKDevice
 public import Device
 public import Memory
 public import Ports
@@ -84,6 +85,14 @@ public struct PollLoop: ~Copyable {
 
   /// See ``add(_:id:)-(TapPort,_)``.
   public mutating func add(_ port: consuming VirtqueuePort, id: UInt16) -> Bool {
+    guard port.owner != datapath.owner, port.owner != Self.ownOwner, port.owner != DeviceLane.owner else {
+      return false
+    }
+    return attach(ports.add(port, id: id))
+  }
+
+  /// See ``add(_:id:)-(TapPort,_)``.
+  public mutating func add(_ port: consuming DPDKPort, id: UInt16) -> Bool {
     guard port.owner != datapath.owner, port.owner != Self.ownOwner, port.owner != DeviceLane.owner else {
       return false
     }

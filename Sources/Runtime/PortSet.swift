@@ -1,3 +1,4 @@
+public import DPDKDevice
 public import Device
 import Memory
 public import Ports
@@ -8,7 +9,7 @@ public struct PortSet: ~Copyable {
   /// Ports at most.
   public static let most = 128
 
-  enum Kind: UInt8, BitwiseCopyable { case tap, packet, virtqueue, capture }
+  enum Kind: UInt8, BitwiseCopyable { case tap, packet, virtqueue, capture, dpdk }
 
   // Not private: the compiler (6.3.1) wants to see it from files that hold a set.
   struct Place: BitwiseCopyable {
@@ -25,6 +26,7 @@ public struct PortSet: ~Copyable {
   private var packets = OwnedTable<PacketPort>(capacity: Self.most)
   private var virtqueues = OwnedTable<VirtqueuePort>(capacity: Self.most)
   private var captures = OwnedTable<CapturePort>(capacity: Self.most)
+  private var dpdks = OwnedTable<DPDKPort>(capacity: Self.most)
   // Index + 1 by owner, and by number in rules.
   private var byOwner = FlatTable<UInt8>(repeating: 0, count: 256)
   private var byID = FlatTable<UInt8>(repeating: 0, count: 65536)
@@ -61,6 +63,13 @@ public struct PortSet: ~Copyable {
     return add(.capture, captures.append(port), id, owner)
   }
 
+  /// Adds a port of a DPDK driver; see ``add(_:id:)-(TapPort,_)``.
+  public mutating func add(_ port: consuming DPDKPort, id: UInt16) -> Int? {
+    guard mayAdd(id, port.owner) else { return nil }
+    let owner = port.owner
+    return add(.dpdk, dpdks.append(port), id, owner)
+  }
+
   private func mayAdd(_ id: UInt16, _ owner: UInt8) -> Bool {
     count < Self.most && byID[Int(id)] == 0 && byOwner[Int(owner)] == 0
   }
@@ -92,6 +101,9 @@ public struct PortSet: ~Copyable {
     case .virtqueue:
       _ = virtqueues.remove(at: place.index)
       last = virtqueues.count
+    case .dpdk:
+      _ = dpdks.remove(at: place.index)
+      last = dpdks.count
     }
     for other in 0..<count where places[other].kind == place.kind && places[other].index == last {
       places[other].index = place.index
@@ -125,6 +137,7 @@ public struct PortSet: ~Copyable {
     case .packet: packets[place.index].receive(&burst, now: now)
     case .virtqueue: virtqueues[place.index].receive(&burst, now: now)
     case .capture: captures[place.index].receive(&burst, now: now)
+    case .dpdk: dpdks[place.index].receive(&burst, now: now)
     }
   }
 
@@ -136,6 +149,7 @@ public struct PortSet: ~Copyable {
     case .packet: packets[place.index].transmit(&burst, now: now, free: &free)
     case .virtqueue: virtqueues[place.index].transmit(&burst, now: now, free: &free)
     case .capture: captures[place.index].transmit(&burst, now: now, free: &free)
+    case .dpdk: dpdks[place.index].transmit(&burst, now: now, free: &free)
     }
   }
 
@@ -149,6 +163,7 @@ public struct PortSet: ~Copyable {
     case .packet: packets[place.index].recycle(token)
     case .virtqueue: virtqueues[place.index].recycle(token)
     case .capture: captures[place.index].recycle(token)
+    case .dpdk: dpdks[place.index].recycle(token)
     }
     return true
   }
@@ -159,6 +174,7 @@ public struct PortSet: ~Copyable {
     for index in 0..<packets.count { packets[index].look(now: now) }
     for index in 0..<virtqueues.count { virtqueues[index].look(now: now) }
     for index in 0..<captures.count { captures[index].look(now: now) }
+    for index in 0..<dpdks.count { dpdks[index].look(now: now) }
   }
 
   /// See ``Device/BurstPort/facts``.
@@ -169,6 +185,7 @@ public struct PortSet: ~Copyable {
     case .packet: packets[place.index].facts
     case .virtqueue: virtqueues[place.index].facts
     case .capture: captures[place.index].facts
+    case .dpdk: dpdks[place.index].facts
     }
   }
 
@@ -180,6 +197,7 @@ public struct PortSet: ~Copyable {
     case .packet: packets[place.index].link
     case .virtqueue: virtqueues[place.index].link
     case .capture: captures[place.index].link
+    case .dpdk: dpdks[place.index].link
     }
   }
 
@@ -197,6 +215,7 @@ public struct PortSet: ~Copyable {
     case .packet: packets[place.index].arm(&descriptors)
     case .virtqueue: virtqueues[place.index].arm(&descriptors)
     case .capture: captures[place.index].arm(&descriptors)
+    case .dpdk: dpdks[place.index].arm(&descriptors)
     }
   }
 
@@ -206,6 +225,7 @@ public struct PortSet: ~Copyable {
     for index in 0..<packets.count { packets[index].awake(now: now) }
     for index in 0..<virtqueues.count { virtqueues[index].awake(now: now) }
     for index in 0..<captures.count { captures[index].awake(now: now) }
+    for index in 0..<dpdks.count { dpdks[index].awake(now: now) }
   }
 
   /// What passed the port so far.
@@ -216,6 +236,7 @@ public struct PortSet: ~Copyable {
     case .packet: PortCounts(packets[place.index].counters)
     case .virtqueue: PortCounts(virtqueues[place.index].counters)
     case .capture: PortCounts(captures[place.index].counters)
+    case .dpdk: PortCounts(dpdks[place.index].counters)
     }
   }
 

@@ -1,3 +1,4 @@
+import DPDKDevice
 import Device
 import Rules
 import Testing
@@ -94,6 +95,45 @@ struct ConfigurationTests {
       "[{name: a, id: 1, kind: uplink, mac: 02:00:00:00:00}]", "[{name: a, id: 1, kind: uplink, mtu: 67}]",
     ])
   func badPorts(list: String) { #expect(complaint("version: 1\nports: \(list)\n") != nil) }
+
+  @Test("names ports of DPDK drivers by their devargs, and PCI is looked at when one of them stands there")
+  func dpdk() throws {
+    let configuration = try read(
+      """
+      version: 1
+      ports:
+        - {name: up, id: 0, kind: uplink, attach: {dpdk: "0000:03:00.0,dv_flow_en=2"}}
+        - {name: vm, id: 1, kind: tenant, attach: {dpdk: {device: "net_tap0,iface=t0", port: 2, buffers: 4096, checks: true, keep_mtu: true}}}
+      dpdk: {hugepages: true, memory_mb: 512, drivers: [/opt/x.so], eal: ["--log-level=8"]}
+      """)
+    guard case .dpdk(let uplink)? = configuration.ports[0].attachment?.kind,
+      case .dpdk(let tenant)? = configuration.ports[1].attachment?.kind
+    else {
+      Issue.record("no DPDK ports")
+      return
+    }
+    #expect(uplink.devargs == "0000:03:00.0,dv_flow_en=2" && uplink.port == 0 && !uplink.checks && !uplink.keepsMTU)
+    #expect(tenant.devargs == "net_tap0,iface=t0" && tenant.port == 2 && tenant.buffers == 4096)
+    #expect(tenant.checks && tenant.keepsMTU)
+    let eal = configuration.ealOptions
+    #expect(eal.pci == ["0000:03:00.0,dv_flow_en=2"] && eal.hugepages && eal.memory == 512)
+    #expect(eal.drivers == ["/opt/x.so"] && eal.arguments == ["--log-level=8"])
+    try configuration.checkLive()
+    var several = configuration
+    several.live.threads = 2
+    #expect(throws: YAMLError.self) { try several.checkLive() }
+  }
+
+  @Test(
+    "refuses a DPDK device that is none, and values out of range",
+    arguments: [
+      "{dpdk: \"\"}", "{dpdk: \"net tap\"}", "{dpdk: {}}", "{dpdk: {device: net_null0, port: 64}}",
+      "{dpdk: {device: net_null0, descriptors: 31}}", "{dpdk: {device: net_null0, buffers: 5}}",
+      "{dpdk: {device: net_null0, colour: red}}", "{dpdk: net_null0, tap: t0}",
+    ])
+  func badDPDK(attach: String) {
+    #expect(complaint("version: 1\nports:\n  - {name: a, id: 1, kind: uplink, attach: \(attach)}\n")?.line == 3)
+  }
 }
 
 @Suite("An address's text")

@@ -17,6 +17,7 @@ import live as lab  # noqa: E402
 import device_cases  # noqa: E402
 import fair_cases  # noqa: E402
 import upcall_cases  # noqa: E402
+import dpdk_cases  # noqa: E402
 import vhost_cases  # noqa: E402
 
 BUILD = os.path.join(lab.ROOT, ".build", os.environ.get("DPU_BUILD", "release"))
@@ -355,6 +356,10 @@ def case_upcall(field, _):
 
 def case_vhost(field, _):
     return vhost_cases.vhost(field, Daemon)
+
+
+def case_dpdk(field, _):
+    return dpdk_cases.dpdk(field, Daemon, configuration)
 
 
 def case_capture(field, _):

@@ -2,7 +2,7 @@
 
 # A floor imports only floors below it. Fractions are the half floors 1a and 1b.
 FLOORS = {
-    "CShim": 0, "CPcap": 0, "CNet": 0, "CSocket": 0,
+    "CShim": 0, "CPcap": 0, "CNet": 0, "CSocket": 0, "CDPDK": 0,
     "Wire": 1, "Memory": 1,
     "Virtqueue": 1.1, "VhostUser": 1.2,
     "Rules": 2, "IPsec": 2,
@@ -27,6 +27,7 @@ DOORS = {
     "CPcap": {"Ports"},
     "CNet": {"Ports", "HostInventory"},
     "CSocket": {"Control"},
+    "CDPDK": {"DPDKDevice"},
     "CBench": {"benchmarks"},
     "CCounting": {"properties"},
 }
@@ -43,6 +44,7 @@ SYSTEM = {
     "Runtime": {"Synchronization"},
     "Control": {"Dispatch", "Foundation", "FoundationEssentials", "Glibc", "Musl", "Synchronization", "Yams"},
     "DeviceDriver": {"Glibc", "Musl"},
+    "DPDKDevice": {"Glibc", "Musl"},
     "dpu-device": {"Glibc", "Musl"},
     "dpuctl": {"Dispatch", "Foundation", "FoundationEssentials", "Glibc", "Musl", "ArgumentParser"},
     "dpud": {"Dispatch", "Foundation", "FoundationEssentials", "Glibc", "Musl", "ArgumentParser"},

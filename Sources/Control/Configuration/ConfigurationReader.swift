@@ -37,6 +37,7 @@ extension Configuration {
     if let value = map.optional("misses") { try readMisses(value, &live) }
     if let value = map.optional("control") { try readControl(value, &live) }
     if let value = map.optional("journal") { try readJournal(value, &live) }
+    if let value = map.optional("dpdk") { try readDPDK(value, &live) }
     if let value = map.optional("telemetry") { try readTelemetry(value, &live) }
     if let value = map.optional("metrics") { try readMetrics(value, &live) }
     configuration.live = live

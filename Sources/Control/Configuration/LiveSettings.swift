@@ -1,3 +1,4 @@
+public import DPDKDevice
 public import Runtime
 import Yams
 
@@ -28,6 +29,8 @@ public struct LiveSettings: Equatable, Sendable {
   /// The loopback port of Prometheus text; nil: none.
   public var metricsPort: UInt16?
 
+  /// How DPDK is started when a port wants it.
+  public var dpdk = EAL.Options()
   /// The folder of DPDK's telemetry socket; nil: none.
   public var telemetry: String?
   /// How controllers are asked about flows that no rule takes.
@@ -52,6 +55,8 @@ public struct PortAttachment: Equatable, Sendable {
     case capture(input: String?, output: String?)
     /// A vhost-user socket: listening or connecting; the device's side, or the driver's with rings of this kind.
     case vhostUser(path: String, isClient: Bool, driver: DriverRings?)
+    /// A port of a DPDK driver.
+    case dpdk(DPDKPort.Options)
   }
   /// The rings that a driver's side asks for.
   public enum DriverRings: String, Equatable, Sendable, CaseIterable {
@@ -109,8 +114,9 @@ extension Configuration {
       kinds.append(.capture(input: input, output: output))
     }
     if let socket = map.optional("vhost_user") { kinds.append(try readVhostUser(socket)) }
+    if let device = map.optional("dpdk") { kinds.append(.dpdk(try readDPDKPort(device))) }
     guard kinds.count == 1 else {
-      throw value.error("expected one of tap, packet, capture, vhost_user, found \(kinds.count)")
+      throw value.error("expected one of tap, packet, capture, vhost_user, dpdk, found \(kinds.count)")
     }
     var attachment = PortAttachment(kind: kinds[0])
     if let offloads = map.optional("offloads") { attachment.offloads = try offloads.bool() }

@@ -119,6 +119,7 @@ extension Daemon {
     // A device is told its ports and headers when it starts: new tables have a new one.
     do { lane = Lent(value: try devices?.lane(book)) } catch { throw RequestFailure("device.start", "\(error)") }
     let live = next.live
+    let eal = next.ealOptions
     let moved = thread.ask(seconds: 30) { (loop: inout PollLoop) -> Moved in
       var moved = Moved()
       let now = MonotonicClock.now
@@ -131,12 +132,14 @@ extension Daemon {
           _ = loop.remove(id: named.port.id, now: now)
         }
         for named in added {
-          do { try PortOpener.open(named, threads: live.threads, in: &loop) } catch {
+          do { try PortOpener.open(named, threads: live.threads, eal: eal, in: &loop) } catch {
             moved.failures.append("port '\(named.name)': \(error)")
           }
         }
         moved.queue = loop.exchange(queue, now: now)
-        do { try next.bind(&loop, lent.value) } catch { moved.failures.append("\(error)") }
+        do { try next.bind(&loop, lent.value) } catch {
+          moved.failures.append((error as? RequestFailure)?.message ?? "\(error)")
+        }
         _ = loop.setDevice(lane.value, now: now)
       } catch { moved.failures.append("\(error)") }
       return moved

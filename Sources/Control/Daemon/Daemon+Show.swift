@@ -1,5 +1,6 @@
 import CShim
 import Datapath
+import DPDKDevice
 import Device
 import Foundation
 import Offload
@@ -213,6 +214,7 @@ extension Configuration.NamedPort {
     case .vhostUser(let path, let isClient, let driver):
       let side = driver.map { "driver,\($0.rawValue)" } ?? "device"
       return "vhost_user:\(path),\(isClient ? "client" : "server"),\(side)"
+    case .dpdk(let wanted): return "dpdk:\(wanted.devargs)\(wanted.port == 0 ? "" : "#\(wanted.port)")"
     }
   }
 }

@@ -126,6 +126,7 @@ public final class Daemon: RequestHandler {
   private func startThreads() throws {
     let live = configuration.live
     let configuration = configuration
+    let eal = configuration.ealOptions
     var policy = PollPolicy(spin: live.spin)
     policy.lookInterval = 100_000_000
     for index in 0..<live.threads {
@@ -135,7 +136,9 @@ public final class Daemon: RequestHandler {
       let lane = Lent(value: try devices?.lane(book))
       threads.append(
         try PollThread(index: index, core: core, policy: policy, rules: book, buffers: live.buffers) { loop in
-          for named in configuration.attachedPorts { try PortOpener.open(named, threads: live.threads, in: &loop) }
+          for named in configuration.attachedPorts {
+            try PortOpener.open(named, threads: live.threads, eal: eal, in: &loop)
+          }
           try configuration.bind(&loop, lent.value)
           loop.setController(live.misses, box, queue: index)
           _ = loop.setDevice(lane.value, now: MonotonicClock.now)
@@ -280,7 +283,7 @@ extension Configuration {
     func wrong(_ message: String) -> YAMLError { YAMLError(file: file, line: 0, column: 0, message: message) }
     for named in ports where live.threads > 1 {
       switch named.attachment?.kind {
-      case .packet, .capture, .vhostUser:
+      case .packet, .capture, .vhostUser, .dpdk:
         throw wrong(
           "ports: '\(named.name)' has one queue, runtime.threads is \(live.threads); only TAP devices have several")
       default: continue

@@ -1,12 +1,19 @@
+import DPDKDevice
 import Device
 import Ports
 import Runtime
 import VhostUser
 
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#endif
+
 /// Makes the port of an attachment and adds it to a loop; called on the loop's thread.
 enum PortOpener {
   /// - Throws: ``Ports/PortError``, ``Ports/CaptureError``, or ``RequestFailure`` when there is no room.
-  static func open(_ named: Configuration.NamedPort, threads: Int, in loop: inout PollLoop) throws {
+  static func open(_ named: Configuration.NamedPort, threads: Int, eal: EAL.Options, in loop: inout PollLoop) throws {
     guard let attachment = named.attachment else { return }
     let port = named.port
     guard let owner = (0..<0xd0).map({ UInt8($0) }).first(where: { loop.ports.hasNoOwner($0) }) else {
@@ -46,6 +53,17 @@ enum PortOpener {
       if port.mac != 0 { wanted.mac = port.mac }
       wanted.mtu = port.mtu
       isAdded = loop.add(try VirtqueuePort(wanted, id: port.id, owner: owner), id: port.id)
+    case .dpdk(var wanted):
+      do throws(DPDKError) { try EAL.start(eal) } catch { throw PortError(error) }
+      wanted.mtu = wanted.keepsMTU ? 0 : port.mtu
+      let options = wanted
+      // Drivers over interfaces open them in the namespace of the thread that probes.
+      isAdded = loop.add(
+        try inside(attachment.namespace) { () throws(PortError) in
+          do throws(DPDKError) { return try DPDKPort(options, id: port.id, owner: owner) } catch {
+            throw PortError(error)
+          }
+        }, id: port.id)
     }
     guard isAdded else { throw RequestFailure("port.room", "port '\(named.name)': there is no room for it") }
     if port.kind == .host { loop.setHostPort(id: port.id) }
@@ -56,5 +74,22 @@ enum PortOpener {
   ) throws(PortError) -> Port {
     guard let namespace else { return try make() }
     return try NetworkNamespace(name: namespace).run(make)
+  }
+}
+
+extension PortError {
+  /// What DPDK said, as any port's error.
+  init(_ error: DPDKError) {
+    let kind: Kind =
+      switch error.number {
+      case EPERM, EACCES: .notPermitted
+      case ENODEV, ENOENT, ENXIO: .notFound
+      case EBUSY, EEXIST: .busy
+      case ENOTSUP: .notSupported
+      case ENOMEM: .noMemory
+      case EINVAL, ERANGE: .badValue
+      default: .system
+      }
+    self.init(kind, error.place, error.sentence)
   }
 }
