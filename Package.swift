@@ -18,6 +18,8 @@ let package = Package(
     .executable(name: "dpuctl", targets: ["dpuctl"]),
     .executable(name: "dpud", targets: ["dpud"]),
     .executable(name: "dpu-device", targets: ["dpu-device"]),
+    // The Swift half of librte_net_dpu.so: Tools/build-pmd links it with the C shim and DPDK.
+    .library(name: "NetDPU", type: .static, targets: ["NetDPU"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -87,6 +89,11 @@ let package = Package(
     .executableTarget(
       name: "dpu-device", dependencies: ["EmulatedDevice", "DeviceBus", "Memory"], exclude: ["README.md"],
       swiftSettings: house),
+    .target(name: "CNetDPU"),
+    .target(
+      name: "NetDPU",
+      dependencies: ["CNetDPU", "Control", "Offload", "EmulatedDevice", "Device", "Rules", "Memory"],
+      exclude: ["README.md"], swiftSettings: house),
     .executableTarget(
       name: "dpuctl",
       dependencies: [
@@ -150,6 +157,10 @@ let package = Package(
         "Runtime", "HostInventory", "Control", "Offload", "Classifier", "Rules", "Datapath", "Ports", "Device",
         "Memory",
       ],
+      swiftSettings: house),
+    .testTarget(
+      name: "NetDPUTests",
+      dependencies: ["NetDPU", "CNetDPU", "Control", "EmulatedDevice", "Device", "Rules", "Memory"],
       swiftSettings: house),
     .testTarget(name: "OffloadTests", dependencies: ["Offload", "Device", "Rules"], swiftSettings: house),
     .testTarget(

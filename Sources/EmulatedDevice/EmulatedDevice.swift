@@ -30,14 +30,16 @@ public struct EmulatedDevice: ~Copyable, OffloadDevice {
   ///   - seed: chance: when faults strike, the first IPv4 identification.
   ///   - faults: what goes wrong.
   ///   - maximumRules: a cap on ``Abilities/rules`` for the memory's sake; memory is only used as rules come.
+  ///   - programBytes: what a rule's checks and actions need on average, 64…4096; when rules need more, the table is full
+  ///     before it has that many. For hosts that lock all memory which they map.
   /// - Throws: when the system has no memory for its tables.
   public init(
     abilities: Abilities, overlay: Overlay, seed: UInt64 = 0, faults: FaultPlan = FaultPlan(),
-    maximumRules: Int = 1 << 20
+    maximumRules: Int = 1 << 20, programBytes: Int = 4096
   ) throws(ArenaError) {
     let capacity = max(0, min(Int(abilities.rules), maximumRules))
     let tables = StartTables(overlay)
-    let storeMemory = try Region(bytes: RuleStore.bytes(capacity: capacity))
+    let storeMemory = try Region(bytes: RuleStore.bytes(capacity: capacity, each: programBytes))
     let workMemory = try Region(bytes: Model.workBytes)
     let tableMemory = try Region(bytes: tables.bytes.count)
     self.overlay = overlay
@@ -45,7 +47,8 @@ public struct EmulatedDevice: ~Copyable, OffloadDevice {
     pace = InsertionPace(perSecond: abilities.insertionsPerSecond)
     model = Model(
       abilities: abilities, settings: tables.settings(in: tableMemory.bytes),
-      store: RuleStore(capacity: capacity, memory: storeMemory.bytes), works: workMemory.bytes, faults: faults,
+      store: RuleStore(capacity: capacity, each: programBytes, memory: storeMemory.bytes), works: workMemory.bytes,
+      faults: faults,
       seed: seed)
     self.storeMemory = storeMemory
     self.workMemory = workMemory

@@ -44,31 +44,10 @@ struct FaultOptions: ParsableArguments {
       """) var faults = ""
 
   func plan() throws -> FaultPlan {
-    var plan = FaultPlan()
-    for entry in faults.split(separator: ",") {
-      let parts = entry.split(separator: "=", maxSplits: 1).map(String.init)
-      guard parts.count == 2, let number = UInt32(parts[1]) else {
-        throw Failure(code: "usage", message: "--faults takes NAME=N, found '\(entry)'", exitCode: 64)
-      }
-      switch parts[0] {
-      case "table-full": plan.tableFullAt = number
-      case "busy-insertion": plan.busyInsertion = number
-      case "slow-insertion":
-        plan.slowInsertion = number
-        plan.slowness = 1_000_000
-      case "lost-frame": plan.lostFrame = number
-      case "stale-counter": plan.staleCounter = number
-      case "lying-checksum": plan.lyingChecksum = number
-      case "lying-action": plan.lyingAction = number
-      case "reset": plan.resetAtFrame = UInt64(number)
-      case "reset-depth": plan.resetDepth = number
-      default:
-        throw Failure(
-          code: "usage", message: "--faults: no fault is called '\(parts[0])'",
-          hint: "dpuctl replay --help lists them", exitCode: 64)
-      }
+    do { return try FaultPlan(words: faults) } catch {
+      throw Failure(
+        code: "usage", message: "--faults: \(error.sentence)", hint: "dpuctl replay --help lists them", exitCode: 64)
     }
-    return plan
   }
 }
 

@@ -2,7 +2,7 @@
 
 # A floor imports only floors below it. Fractions are the half floors 1a and 1b.
 FLOORS = {
-    "CShim": 0, "CPcap": 0, "CNet": 0, "CSocket": 0, "CDPDK": 0,
+    "CShim": 0, "CPcap": 0, "CNet": 0, "CSocket": 0, "CDPDK": 0, "CNetDPU": 0,
     "Wire": 1, "Memory": 1,
     "Virtqueue": 1.1, "VhostUser": 1.2,
     "Rules": 2, "IPsec": 2,
@@ -12,7 +12,7 @@ FLOORS = {
     "Datapath": 5, "Offload": 5,
     "Runtime": 5.5,
     "Control": 6,
-    "dpuctl": 7, "dpud": 7, "dpu-device": 7, "rte_net_dpu": 7,
+    "dpuctl": 7, "dpud": 7, "dpu-device": 7, "NetDPU": 7,
     # Tools stand beside the house and may look at all of it.
     "CBench": 0, "CCounting": 0, "properties": 8, "benchmarks": 8, "live": 8, "ringpeer": 8,
 }
@@ -28,6 +28,7 @@ DOORS = {
     "CNet": {"Ports", "HostInventory"},
     "CSocket": {"Control"},
     "CDPDK": {"DPDKDevice"},
+    "CNetDPU": {"NetDPU"},
     "CBench": {"benchmarks"},
     "CCounting": {"properties"},
 }
@@ -46,6 +47,7 @@ SYSTEM = {
     "DeviceDriver": {"Glibc", "Musl"},
     "DPDKDevice": {"Glibc", "Musl"},
     "dpu-device": {"Glibc", "Musl"},
+    "NetDPU": {"Glibc", "Musl"},
     "dpuctl": {"Dispatch", "Foundation", "FoundationEssentials", "Glibc", "Musl", "ArgumentParser"},
     "dpud": {"Dispatch", "Foundation", "FoundationEssentials", "Glibc", "Musl", "ArgumentParser"},
     "live": {"Dispatch", "Foundation", "Glibc", "Musl"},

@@ -128,6 +128,10 @@ def ring_peers(context):
     return context.run([context.path("Tools", "peers"), "--built"])
 
 
+def pmd(context):
+    return context.run([context.path("Tools", "pmd")])
+
+
 def guest(context):
     """A Linux guest; Tools/guest says by itself what is missing where it cannot run."""
     return context.run([context.path("Tools", "guest"), "--built"])
@@ -173,6 +177,7 @@ ALL = [
     Stage("fresh", "a tenth of the property programs, with this run's fresh seed", fresh_properties),
     Stage("oracles", "scapy and tshark agree with Wire, and tshark with what replay sends", oracles),
     Stage("peers", "DPDK's virtio_user and vhost at the other end of our rings, split and packed, and coming back", ring_peers),
+    Stage("pmd", "dpdk-testpmd and dpdk-test drive the emulated device as a DPDK port: rules, frames, refusals", pmd),
     Stage("verify", "device and software agree on a million random frames, every profile in turn, with the fixed seed", verify),
     Stage("fresh-verify", "the same with this run's fresh seed, fewer frames", fresh_verify),
     Stage("debts", "the same with frames that owe checksums and segmentation", debts_verify),

@@ -64,7 +64,7 @@ struct ActionChecks {
     case .sample(let ratio, let number):
       guard let list = overlay.sampleActions[number], ratio > 0, !isSampled else { throw invalid }
       try need(.sample, index)
-      guard names.samples[number] != nil else { throw Refusal(.actionUnsupported, index: index, isAction: true) }
+      guard names.hasSample(number) else { throw Refusal(.actionUnsupported, index: index, isAction: true) }
       var copied = pin
       for action in list { try check(action, index, &copied, isSampled: true) }
     case .indirect(let id):

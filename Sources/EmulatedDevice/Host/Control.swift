@@ -5,8 +5,15 @@ import Rules
 extension EmulatedDevice {
   /// Takes a rule, or says why not, in the order of the datasheet's section "What it refuses".
   public mutating func insert(_ rule: DeviceRule, now: UInt64) throws(Refusal) {
+    try insert(rule, own: nil, now: now)
+  }
+
+  /// The same for a rule that brings its templates itself: `own` holds what its indices of encapsulations,
+  /// decapsulations, sample lists and indirect actions mean, and stays with the rule. Ports and endpoint of `own` are not
+  /// looked at.
+  public mutating func insert(_ rule: DeviceRule, own: Overlay?, now: UInt64) throws(Refusal) {
     do throws(Refusal) {
-      try take(rule, now)
+      try take(rule, own, now)
       model.tally.add(.inserted)
     } catch {
       model.tally.add(error.reason)
@@ -14,9 +21,30 @@ extension EmulatedDevice {
     }
   }
 
-  private mutating func take(_ asked: DeviceRule, _ now: UInt64) throws(Refusal) {
+  /// Says why the rule would not be taken now, and takes nothing: no counter and no fault moves.
+  public func check(_ rule: DeviceRule, own: Overlay? = nil, now: UInt64) throws(Refusal) {
+    _ = try prepared(rule, own)
+    let limit = tableLimit
+    guard ruleCount < limit else { throw Refusal(.tableFull, limit: limit, wanted: ruleCount + 1) }
+  }
+
+  private var tableLimit: Int {
+    min(ruleCapacity, model.faults.plan.tableFullAt > 0 ? Int(model.faults.plan.tableFullAt) : .max)
+  }
+
+  /// A rule that the device could hold: its program, and the option ledger with it.
+  private struct Prepared {
+    var program: [UInt8]
+    var matchCount: Int
+    var count: Int
+    var ledger: OptionLedger
+  }
+
+  private func prepared(_ asked: DeviceRule, _ own: Overlay?) throws(Refusal) -> Prepared {
     guard isAlive else { throw Refusal(.deviceLost) }
     let rule = asked.rule
+    let overlay = own ?? overlay
+    let names = own.map { SlotNames(own: $0) } ?? names
     let attributes = rule.attributes
     let all = rule.actions.count
     guard asked.id != 0, model.store.slot(id: asked.id) == nil, !attributes.egress, 0...all ~= asked.actionsOnDevice
@@ -37,30 +65,30 @@ extension EmulatedDevice {
     var writer = ProgramWriter()
     writer.pattern(rule.pattern)
     let matchCount = writer.bytes.count
-    for action in rule.actions.prefix(count) { writer.action(resolved(action), names) }
+    for action in rule.actions.prefix(count) { writer.action(action.resolved(overlay), names) }
     let size = writer.bytes.count
     guard size <= RuleStore.largestProgram else {
       throw Refusal(.invalid, limit: RuleStore.largestProgram, wanted: size)
     }
     var after = ledger
     try after.enter(rule.pattern, abilities.geneveOptions)
-    let limit = min(ruleCapacity, model.faults.plan.tableFullAt > 0 ? Int(model.faults.plan.tableFullAt) : .max)
-    guard ruleCount < limit else { throw Refusal(.tableFull, limit: limit, wanted: ruleCount + 1) }
-    guard !model.faults.busyInsertion.strikes(&model.faults.chance), pace.allows(now) else { throw Refusal(.busy) }
-    guard let slot = model.store.allocate(id: asked.id, size: size) else {
-      throw Refusal(.tableFull, limit: ruleCapacity, wanted: ruleCount + 1)
-    }
-    ledger = after
-    pace.spend()
-    keepOptions(of: asked)
-    fill(slot, asked, count, now)
-    model.store.write(slot, writer.bytes, matchCount: matchCount)
-    model.store.file(slot)
+    return Prepared(program: writer.bytes, matchCount: matchCount, count: count, ledger: after)
   }
 
-  private func resolved(_ action: Action) -> Action {
-    if case .indirect(let id) = action, let shared = overlay.indirectActions[id] { return shared }
-    return action
+  private mutating func take(_ asked: DeviceRule, _ own: Overlay?, _ now: UInt64) throws(Refusal) {
+    let ready = try prepared(asked, own)
+    let limit = tableLimit
+    guard ruleCount < limit else { throw Refusal(.tableFull, limit: limit, wanted: ruleCount + 1) }
+    guard !model.faults.busyInsertion.strikes(&model.faults.chance), pace.allows(now) else { throw Refusal(.busy) }
+    guard let slot = model.store.allocate(id: asked.id, size: ready.program.count) else {
+      throw Refusal(.tableFull, limit: ruleCapacity, wanted: ruleCount + 1)
+    }
+    ledger = ready.ledger
+    pace.spend()
+    keepOptions(of: asked)
+    fill(slot, asked, own ?? overlay, ready.count, now)
+    model.store.write(slot, ready.program, matchCount: ready.matchCount)
+    model.store.file(slot)
   }
 
   private mutating func keepOptions(of asked: DeviceRule) {
@@ -68,7 +96,7 @@ extension EmulatedDevice {
     if usesOptions { patterns[asked.id] = asked.rule.pattern }
   }
 
-  private mutating func fill(_ slot: Int, _ asked: DeviceRule, _ count: Int, _ now: UInt64) {
+  private mutating func fill(_ slot: Int, _ asked: DeviceRule, _ overlay: Overlay, _ count: Int, _ now: UInt64) {
     let rule = asked.rule
     let row = model.store.row(slot)
     row.group = rule.attributes.group
@@ -83,7 +111,7 @@ extension EmulatedDevice {
     } else {
       if count < rule.actions.count { flags.insert(.partial) }
       for action in rule.actions {
-        switch resolved(action) {
+        switch action.resolved(overlay) {
         case .count: flags.insert(.counts)
         case .age(let timeout):
           flags.insert(.ages)
@@ -146,6 +174,14 @@ extension EmulatedDevice {
       }
     }
     return ids
+  }
+}
+
+extension Action {
+  /// The action that an indirect one stands for.
+  fileprivate func resolved(_ overlay: Overlay) -> Action {
+    if case .indirect(let id) = self, let shared = overlay.indirectActions[id] { return shared }
+    return self
   }
 }
 

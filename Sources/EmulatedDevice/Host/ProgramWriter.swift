@@ -1,3 +1,4 @@
+import Device
 import Rules
 
 /// Writes the checks and actions of a row: the device's own byte layout (``Check``, ``Op``).
@@ -148,14 +149,25 @@ struct ProgramWriter {
     case .vxlanDecap: op(.decapTunnel, UInt64(TunnelKind.vxlan.rawValue), width: 1)
     case .nvgreDecap: op(.decapTunnel, UInt64(TunnelKind.nvgre.rawValue), width: 1)
     case .rawEncap(let index), .vxlanEncap(let index), .nvgreEncap(let index):
-      if let slot = names.headers[index] { op(.encap, UInt64(slot), width: 2) }
+      if let slot = names.headers[index] {
+        op(.encap, UInt64(slot), width: 2)
+      } else if let slot = names.ownHeaders[index] {
+        op(.encapHere, UInt64(slot.count), width: 2)
+        bytes += slot
+      }
     case .set(let field): set(field)
     case .decTTL: op(.decTTL)
     case .popVLAN: op(.popVLAN)
     case .pushVLAN(let type): op(.pushVLAN, UInt64(type), width: 2)
     case .sample(let ratio, let index):
-      op(.sample, UInt64(ratio), width: 4)
-      integer(UInt64(names.samples[index] ?? 0), width: 2)
+      if let list = names.ownSamples[index] {
+        op(.sampleHere, UInt64(ratio), width: 4)
+        integer(UInt64(list.count), width: 2)
+        bytes += list
+      } else {
+        op(.sample, UInt64(ratio), width: 4)
+        integer(UInt64(names.samples[index] ?? 0), width: 2)
+      }
     case .jump(let group): op(.jump, UInt64(group), width: 2)
     case .queue(let queue): op(.queue, UInt64(queue), width: 1)
     case .rss(let rss):
@@ -196,4 +208,28 @@ struct SlotNames {
   var headers: [UInt16: UInt16] = [:]
   var samples: [UInt16: UInt16] = [:]
   var decapsulations: [UInt16: Decapsulation] = [:]
+  /// What a rule brings itself and keeps in its program: header slots and sample lists.
+  var ownHeaders: [UInt16: [UInt8]] = [:]
+  var ownSamples: [UInt16: [UInt8]] = [:]
+
+  /// Whether there is a sample list of this number.
+  func hasSample(_ index: UInt16) -> Bool { samples[index] != nil || ownSamples[index] != nil }
+}
+
+extension SlotNames {
+  /// The names of what a rule brings itself.
+  init(own parts: Overlay) {
+    decapsulations = parts.decapsulations
+    ownHeaders = parts.encapsulations.mapValues { StartTables.slot(of: $0) }
+    for (index, list) in parts.sampleActions {
+      var writer = ProgramWriter()
+      for action in list {
+        var action = action
+        if case .indirect(let id) = action, let shared = parts.indirectActions[id] { action = shared }
+        if case .sample = action { continue }
+        writer.action(action, self)
+      }
+      if writer.bytes.count <= RuleStore.largestProgram { ownSamples[index] = writer.bytes }
+    }
+  }
 }

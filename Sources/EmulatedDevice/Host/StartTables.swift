@@ -53,19 +53,22 @@ struct StartTables {
 
   /// A template that does not fit its slot gets an empty one; rules that name it are refused.
   private mutating func template(_ template: Encapsulation) {
+    let slot = Self.slot(of: template)
+    bytes += slot + [UInt8](repeating: 0, count: Templates.headerSlot - slot.count)
+  }
+
+  /// A template as ``Templates/Entry`` reads it, as long as it has to be.
+  static func slot(of template: Encapsulation) -> [UInt8] {
     let fits = template.header.count <= Templates.headerSlot - 32 && template.l3 < 416 && template.l4 < 416
     let header = fits ? template.header : []
     let policy = template.policy
-    let end = bytes.count + Templates.headerSlot
-    bytes += [template.kind.rawValue, template.isIPv6 ? 1 : 0]
-    integer(fits ? UInt64(max(0, template.l3)) : 0, 2)
-    integer(fits ? UInt64(max(0, template.l4)) : 0, 2)
-    integer(UInt64(header.count), 2)
-    bytes += [
+    func two(_ value: Int) -> [UInt8] { [UInt8(truncatingIfNeeded: value >> 8), UInt8(truncatingIfNeeded: value)] }
+    var slot = [template.kind.rawValue, template.isIPv6 ? 1 : 0]
+    slot += two(fits ? max(0, template.l3) : 0) + two(fits ? max(0, template.l4) : 0) + two(header.count)
+    slot += [
       policy.ecn.rawValue, policy.dscp.rawValue, policy.ttl.rawValue, policy.df.rawValue, policy.udpChecksum.rawValue,
     ]
-    bytes += [UInt8](repeating: 0, count: 19) + header
-    bytes += [UInt8](repeating: 0, count: end - bytes.count)
+    return slot + [UInt8](repeating: 0, count: 19) + header
   }
 
   private mutating func samples(_ overlay: Overlay) {

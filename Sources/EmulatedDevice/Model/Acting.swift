@@ -20,12 +20,19 @@ extension Model {
         identification &+= 1
         let entry = settings.templates.entry(ops.u16(at + 1))
         try works[target].encapsulate(entry, identification: identification, settings)
+      case .encapHere:
+        identification &+= 1
+        let entry = Templates.Entry(slot: ops.slice(at + 3, count: Int(ops.u16(at + 1))))
+        try works[target].encapsulate(entry, identification: identification, settings)
       case .popVLAN: works[target].popVLAN(settings)
       case .pushVLAN: try works[target].pushVLAN(ops.u16(at + 1), settings)
       case .mark: works[target].mark = ops.u32(at + 1)
       case .sample:
         let ratio = UInt64(ops.u32(at + 1))
-        if ratio > 0, hits % ratio == 0 { try sample(ops.u16(at + 5), for: rule) }
+        if ratio > 0, hits % ratio == 0 { try sample(settings.templates.sample(ops.u16(at + 5)), for: rule) }
+      case .sampleHere:
+        let ratio = UInt64(ops.u32(at + 1))
+        if ratio > 0, hits % ratio == 0 { try sample(ops.slice(at + 7, count: Int(ops.u16(at + 5))), for: rule) }
       case .jump: return .jump(UInt32(ops.u16(at + 1)))
       case .queue: return .queue(ops[at + 1])
       case .rss: return .queue(spread(ops, at, works[target]))
@@ -42,13 +49,13 @@ extension Model {
   }
 
   /// A5: makes a copy and carries out a sample list on it. A copy whose fate is a drop by the list is told, too.
-  private mutating func sample(_ slot: UInt16, for rule: UInt32) throws(Exception) {
+  private mutating func sample(_ list: Bytes, for rule: UInt32) throws(Exception) {
     guard copiesUsed < Model.copies else { throw .copies }
     copiesUsed += 1
     let copy = copiesUsed
     works[copy].copy(works[0])
     works[copy].steps.insert(.sampled)
-    let fate = try apply(settings.templates.sample(slot), of: rule, to: copy, hits: 0)
+    let fate = try apply(list, of: rule, to: copy, hits: 0)
     try check(fate, target: copy, isPartial: false)
     copyFates[copy] = fate
     copyRules[copy] = rule

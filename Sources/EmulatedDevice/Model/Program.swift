@@ -83,6 +83,10 @@ enum Op: UInt8 {
   case port
   /// To software, queue 0.
   case representor
+  /// A header slot in the program itself: its length (2), then what ``Templates/Entry`` reads.
+  case encapHere
+  /// A sample list in the program itself: ratio (4), length of the list (2), then its actions.
+  case sampleHere
 
   /// Bytes of the action that begins at `at`, its code included.
   func size(_ program: Bytes, _ at: Int) -> Int {
@@ -94,6 +98,8 @@ enum Op: UInt8 {
     case .setMACSource, .setMACDestination, .sample: 7
     case .setIPv6Source, .setIPv6Destination: 17
     case .rss: 3 + Int(program[at + 2])
+    case .encapHere: 3 + Int(program.u16(at + 1))
+    case .sampleHere: 7 + Int(program.u16(at + 5))
     }
   }
 }

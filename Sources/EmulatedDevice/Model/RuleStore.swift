@@ -20,19 +20,24 @@ struct RuleStore: ~Copyable {
   private var freePrograms = InlineArray<7, UInt32>(repeating: 0)
   private var usedGranules = 0
 
-  /// Bytes that a store of `capacity` rules needs.
-  static func bytes(capacity: Int) -> Int {
-    let buckets = ShapeIndex.buckets(capacity: capacity)
-    return capacity * (Row.size + largestProgram) + 2 * buckets * 4 + ShapeIndex.shapeBytes
+  /// Bytes of programs for `capacity` rules of `each` bytes on average; a few of the largest fit in any case.
+  private static func heapBytes(capacity: Int, each: Int) -> Int {
+    max(capacity * min(largestProgram, max(granule, each)), min(capacity, 16) * largestProgram)
   }
 
-  init(capacity: Int, memory: Bytes) {
+  /// Bytes that a store of `capacity` rules needs whose programs have `each` bytes on average.
+  static func bytes(capacity: Int, each: Int) -> Int {
+    let buckets = ShapeIndex.buckets(capacity: capacity)
+    return capacity * Row.size + heapBytes(capacity: capacity, each: each) + 2 * buckets * 4 + ShapeIndex.shapeBytes
+  }
+
+  init(capacity: Int, each: Int, memory: Bytes) {
     self.capacity = capacity
     let buckets = ShapeIndex.buckets(capacity: capacity)
     heads = memory.slice(0, count: capacity * Row.size)
     var at = capacity * Row.size
-    heap = memory.slice(at, count: capacity * RuleStore.largestProgram)
-    at += capacity * RuleStore.largestProgram
+    heap = memory.slice(at, count: RuleStore.heapBytes(capacity: capacity, each: each))
+    at += heap.count
     directory = memory.slice(at, count: buckets * 4)
     at += buckets * 4
     index = ShapeIndex(
