@@ -125,7 +125,7 @@ let package = Package(
       name: "benchmarks",
       dependencies: [
         "CBench", "CShim", "Control", "Offload", "Datapath", "Classifier", "EmulatedDevice", "Ports", "Device", "Rules",
-        "Memory", "Wire", "Virtqueue", "VhostUser",
+        "Memory", "Wire", "Virtqueue", "VhostUser", "Runtime",
       ], path: "Tools/Benchmarks/Runner", exclude: ["README.md"], swiftSettings: house),
     .testTarget(name: "WireTests", dependencies: ["Wire"], swiftSettings: house),
     .testTarget(name: "MemoryTests", dependencies: ["Memory"], swiftSettings: house),

@@ -40,6 +40,8 @@ public struct DrivenDevice<Host: DeviceHost>: ~Copyable, OffloadDevice {
     public var buffers = 1024
     /// The top byte of those buffers' tokens.
     public var owner: UInt8 = 0xd0
+    /// The clock that a fence is timed by, nanoseconds; nothing else is. Without one ``DrivenDevice/fenceTime`` is 0.
+    public var clock: @Sendable () -> UInt64 = { 0 }
     /// The defaults.
     public init() {}
   }
@@ -72,6 +74,8 @@ public struct DrivenDevice<Host: DeviceHost>: ~Copyable, OffloadDevice {
   public var lostInDevice: UInt64 { lostByFence &+ lostBefore &+ swallowedNow }
   /// Losses, oldest first; the newest 64.
   public private(set) var losses: [LossRecord] = []
+  /// When the last fence began and when it stood, by ``Options/clock``.
+  public private(set) var fenceTime: (began: UInt64, stood: UInt64) = (0, 0)
   /// Answers of a revoked generation that were thrown away.
   public internal(set) var stale: UInt64 = 0
   /// Times that the device was started or reset.
@@ -205,6 +209,7 @@ public struct DrivenDevice<Host: DeviceHost>: ~Copyable, OffloadDevice {
   /// Takes the device out of service: fence first. Its rules are gone; frames come up as they came.
   public mutating func fence(_ reason: DeviceLoss = .asked, now: UInt64) {
     guard phase != .fenced else { return }
+    fenceTime.began = options.clock()
     // From here on nothing the device does counts: nobody looks at this generation's rings again.
     generation &+= 1
     rings.registers.want(generation)
@@ -216,6 +221,7 @@ public struct DrivenDevice<Host: DeviceHost>: ~Copyable, OffloadDevice {
     if losses.count == 64 { losses.removeFirst() }
     losses.append(LossRecord(reason: reason, at: now, frames: lost))
     shapes = ClassifierBook()
+    fenceTime.stood = options.clock()
   }
 
   /// What the registers and rings say against the device.

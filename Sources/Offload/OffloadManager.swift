@@ -260,7 +260,9 @@ public struct OffloadManager<D: OffloadDevice & ~Copyable>: ~Copyable {
     }
   }
 
-  private mutating func loseEverything(now: UInt64) {
+  /// A lost device's rules are software's at once; nothing is asked of the device, which ``poll(now:limit:)`` has back.
+  public mutating func takeOver() {
+    guard !device.isAlive else { return }
     if !isLost { resets += 1 }
     isLost = true
     for index in entries.indices where entries[index].installed != nil {
@@ -274,6 +276,10 @@ public struct OffloadManager<D: OffloadDevice & ~Copyable>: ~Copyable {
     if let id = begun, let index = places[id] { end(index, nil) }
     begun = nil
     lingering = []
+  }
+
+  private mutating func loseEverything(now: UInt64) {
+    takeOver()
     device.recover(now: now)
     abilities = device.abilities
     needsInsertion = true

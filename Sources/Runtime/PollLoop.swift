@@ -140,7 +140,14 @@ public struct PollLoop: ~Copyable {
       if received.count > 0 { carryOut(now) }
     }
     share.endRound(ports: count, isIdle: frames == 0)
-    if device != nil { answers = turn(now) }
+    if let device {
+      // What software did in a lost device's stead leaves before the device is looked after: starting its process takes long.
+      if !device.isAlive {
+        flush(now)
+        device.noteSent()
+      }
+      answers = turn(now)
+    }
     if desk != nil { tendUpcalls(now) }
     flush(now)
     statistics.passes &+= 1

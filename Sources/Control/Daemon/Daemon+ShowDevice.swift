@@ -38,7 +38,10 @@ extension Daemon {
   private static func document(_ queue: Int, _ state: LaneState, used: Int) -> JSON {
     let last: JSON =
       state.losses.last.map {
-        ["reason": .string($0.reason), "sentence": .string($0.sentence), "lost_in_device": .integer($0.frames)]
+        [
+          "reason": .string($0.reason), "sentence": .string($0.sentence), "lost_in_device": .integer($0.frames),
+          "takeover": $0.takeover.map(Self.document) ?? .null,
+        ]
       } ?? .null
     return [
       "queue": .integer(queue), "state": .string(!state.isAlive ? "lost" : state.isBusy ? "filling" : "alive"),
@@ -49,6 +52,14 @@ extension Daemon {
       "passed_by_packets": .count(state.statistics.passedBy), "unanswered_packets": .integer(state.unanswered),
       "lost_in_device": .count(state.lostInDevice), "stale_answers": .count(state.stale),
       "rule_moves": .count(state.statistics.moves), "last_loss": last,
+    ]
+  }
+
+  /// The parts of a takeover behind detection.
+  private static func document(_ takeover: Takeover) -> JSON {
+    [
+      "fence_ns": .count(takeover.fenced &- takeover.known), "rules_ns": .count(takeover.switched &- takeover.fenced),
+      "first_packet_ns": takeover.firstFrame.map { .count($0 &- takeover.switched) } ?? .null,
     ]
   }
 

@@ -49,6 +49,11 @@ public final class DeviceLane {
   private var givenAt = FlatTable<UInt64>(repeating: 0, count: 1 << 16)
   /// How long frames were in the device, from submission to answer.
   private var latency = LatencyHistogram()
+  /// What was measured of takeovers, with the time of the loss; the newest 64.
+  private var takeovers: [(at: UInt64, parts: Takeover)] = []
+  private var wasAlive = true
+  /// Frames that had gone past the device when it was lost; software's first frame is the next.
+  private var passedAtLoss: UInt64?
 
   /// Starts a device for `plan`, of the overlay of `rules`, and begins to give it rules. Waits until the device is there.
   ///
@@ -60,6 +65,7 @@ public final class DeviceLane {
     driving.silence = options.silence
     driving.waits = max(1, Int(options.silence / 1_000_000))
     driving.owner = Self.owner
+    driving.clock = { MonotonicClock.now }
     let settings = StartSettings(seed: options.seed, maximumRules: UInt32(clamping: options.rules))
     let device = try DrivenDevice.start(
       LiveHost(options.place), abilities: plan.profile.abilities, overlay: plan.deviceOverlay,
@@ -119,6 +125,7 @@ public final class DeviceLane {
   /// Does what is due: rules that wait, a device that has to come back, counters.
   func tend(_ now: UInt64) {
     guard !isAside else { return }
+    defer { noticeLoss() }
     let isAlive = manager.device.isAlive
     if isAlive, manager.isBusy {
       manager.poll(now: now, limit: Self.step)
@@ -139,6 +146,10 @@ public final class DeviceLane {
   /// Whether frames are given to the device.
   @inline(__always)
   var takesFrames: Bool { !isAside && manager.device.isAlive }
+
+  /// Whether the device answers.
+  @inline(__always)
+  var isAlive: Bool { manager.device.isAlive }
 
   /// Frames that the device had and never answered.
   public var lostInDevice: UInt64 { manager.device.base.lostInDevice }
@@ -192,6 +203,39 @@ public final class DeviceLane {
       _ = out.append(emission)
     }
     if given > 0, counted > 0 { manager.noteBypassed(frames: UInt64(counted), now: now) }
+    noticeLoss()
+  }
+
+  // MARK: Takeover
+
+  /// A device that was just lost: its rules are software's before another frame comes. Its recovery waits for ``tend(_:)``.
+  @inline(__always)
+  private func noticeLoss() {
+    if manager.device.isAlive != wasAlive { noteChange() }
+  }
+
+  private func noteChange() {
+    wasAlive = manager.device.isAlive
+    guard !wasAlive else { return }
+    manager.takeOver()
+    tellSoftware()
+    let fence = manager.device.base.fenceTime
+    if takeovers.count == 64 { takeovers.removeFirst() }
+    let parts = Takeover(known: fence.began, fenced: fence.stood, switched: MonotonicClock.now, firstFrame: nil)
+    takeovers.append((manager.device.base.lastLoss?.at ?? 0, parts))
+    passedAtLoss = statistics.passedBy
+  }
+
+  /// Called when a pass has sent what it had: were there frames of software's alone among it, these were the first.
+  @inline(__always)
+  func noteSent() {
+    if let passedAtLoss, passedAtLoss != statistics.passedBy { noteFirstFrame() }
+  }
+
+  private func noteFirstFrame() {
+    passedAtLoss = nil
+    guard !takeovers.isEmpty else { return }
+    takeovers[takeovers.count - 1].parts.firstFrame = MonotonicClock.now
   }
 
   // MARK: What is asked
@@ -219,8 +263,10 @@ public final class DeviceLane {
     state.lostInDevice = manager.device.base.lostInDevice
     state.stale = manager.device.base.stale
     state.unanswered = manager.device.base.unanswered
-    state.losses = manager.device.base.losses.map {
-      LaneState.Loss(reason: $0.reason.name, sentence: $0.reason.description, at: $0.at, frames: $0.frames)
+    state.losses = manager.device.base.losses.map { loss in
+      LaneState.Loss(
+        reason: loss.reason.name, sentence: loss.reason.description, at: loss.at, frames: loss.frames,
+        takeover: takeovers.last { $0.at == loss.at }?.parts)
     }
     state.process = manager.device.base.host.processID
     return state
@@ -246,6 +292,18 @@ public struct LaneStatistics: Equatable, Sendable {
   public init() {}
 }
 
+/// A takeover's parts behind detection: nanoseconds of ``Ports/MonotonicClock`` at the end of each.
+public struct Takeover: Equatable, Sendable {
+  /// The loss was known: detection ended.
+  public var known: UInt64
+  /// The device's generation was revoked: nothing that it does changes anything any more.
+  public var fenced: UInt64
+  /// Its rules were software's.
+  public var switched: UInt64
+  /// The first frames that software took in the device's stead were sent; nil while none has come.
+  public var firstFrame: UInt64?
+}
+
 /// What a lane is like: a copy that can be handed on.
 public struct LaneState: Sendable {
   /// One loss of the device.
@@ -258,6 +316,8 @@ public struct LaneState: Sendable {
     public var at: UInt64
     /// Frames that it had and had not answered.
     public var frames: Int
+    /// How the takeover went; nil when it was not measured.
+    public var takeover: Takeover?
   }
 
   /// What passed.

@@ -19,10 +19,10 @@ let ringBenches = [
 ]
 
 /// Two CPUs that this process may use, or one twice.
-private let cpus = (0, max(0, PollTicks.allowedCores - 1))
+let cpus = (0, max(0, PollTicks.allowedCores - 1))
 
 /// Runs `body` on a thread of its own, on the `core`th CPU.
-private func onThread(_ core: Int, _ body: @escaping @Sendable () -> Void) -> DispatchSemaphore {
+func onThread(_ core: Int, _ body: @escaping @Sendable () -> Void) -> DispatchSemaphore {
   let done = DispatchSemaphore(value: 0)
   let thread = Thread {
     _ = PollTicks.pin(core)
@@ -35,7 +35,7 @@ private func onThread(_ core: Int, _ body: @escaping @Sendable () -> Void) -> Di
 }
 
 /// Carries what one thread owns to another.
-private final class Cargo<Value: ~Copyable>: @unchecked Sendable {
+final class Cargo<Value: ~Copyable>: @unchecked Sendable {
   var value: Value
   init(_ value: consuming Value) { self.value = value }
 }

@@ -7,6 +7,7 @@
 // Each room adds its own file to this folder, and its list to this one.
 let benches: [Bench] =
   wireBenches + framesBenches + classifierBenches + datapathBenches + ringBenches + portBenches + plannerBenches
+  + takeoverBenches + ringToRingBenches
 
 let usage = """
   usage: benchmarks list
