@@ -3,7 +3,7 @@ import Foundation
 import Testing
 
 /// A host made of files.
-private final class MadeHost: HostReader {
+final class MadeHost: HostReader {
   var files: [String: String] = [
     "/sys/devices/system/cpu/online": "0-3\n", "/sys/devices/system/cpu/isolated": "3\n",
     "/proc/cpuinfo": "flags\t\t: fpu constant_tsc nonstop_tsc\n",
@@ -25,7 +25,7 @@ private final class MadeHost: HostReader {
     let names = files.keys.filter { $0.hasPrefix(path + "/") }.map {
       String($0.dropFirst(path.count + 1).prefix { $0 != "/" })
     }
-    return names.isEmpty ? nil : names.sorted()
+    return names.isEmpty ? nil : Set(names).sorted()
   }
   func isThere(_ path: String) -> Bool { files[path] != nil || names(path) != nil }
   func said(_ program: String, _ arguments: [String]) -> String? {

@@ -11,6 +11,8 @@ public struct Doctor {
     var doctor = Doctor(host: host, configuration: configuration)
     doctor.lookAtHost()
     doctor.lookAtPorts()
+    doctor.lookAtDPDK()
+    doctor.lookAtMlx5()
     return doctor.findings
   }
 

@@ -80,11 +80,24 @@ public final class RecordingHost: HostReader {
     self.folder = folder
   }
 
+  /// Makes a folder and those above it. What was a name in a folder until now, and is a folder itself, becomes one.
+  private func makeFolder(_ path: String) throws {
+    var place = ""
+    for name in path.split(separator: "/") {
+      place += "/" + name
+      let whole = folder + place
+      if let known = try? FileManager.default.attributesOfItem(atPath: whole) {
+        if known[.type] as? FileAttributeType == .typeDirectory { continue }
+        try FileManager.default.removeItem(atPath: whole)
+      }
+      try FileManager.default.createDirectory(atPath: whole, withIntermediateDirectories: true)
+    }
+  }
+
   private func write(_ path: String, _ text: String?) {
     let url = URL(fileURLWithPath: folder + path)
     do {
-      try FileManager.default.createDirectory(
-        at: url.deletingLastPathComponent(), withIntermediateDirectories: true)
+      try makeFolder(String(path.prefix(through: path.lastIndex(of: "/") ?? path.startIndex)))
       if let text {
         try text.write(to: url, atomically: false, encoding: .utf8)
       } else if !FileManager.default.fileExists(atPath: url.path) {
@@ -103,7 +116,7 @@ public final class RecordingHost: HostReader {
   /// See ``HostReader/names(_:)``.
   public func names(_ path: String) -> [String]? {
     guard let names = host.names(path) else { return nil }
-    do { try FileManager.default.createDirectory(atPath: folder + path, withIntermediateDirectories: true) } catch {
+    do { try makeFolder(path) } catch {
       failure = failure ?? "\(folder + path): \(error.localizedDescription)"
     }
     for name in names { write("\(path)/\(name)", nil) }
