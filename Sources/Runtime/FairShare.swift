@@ -37,6 +37,9 @@ struct FairShare: ~Copyable {
     tenants += 1
   }
 
+  /// The tenant of the port at `index`; -1 for a port without a share.
+  func tenant(_ index: Int) -> Int { place[index] }
+
   /// Whether the port at `index` is asked in this round.
   @inline(__always)
   func mayAsk(_ index: Int) -> Bool { place[index] < 0 || credit[place[index]] > 0 }

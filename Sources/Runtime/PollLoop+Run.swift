@@ -1,4 +1,5 @@
 import Device
+import Memory
 import Ports
 
 /// How a poll thread waits.
@@ -23,12 +24,14 @@ extension PollLoop {
   ) {
     var sleeper = Sleeper(control.waker)
     var now = MonotonicClock.now
-    var idleSince = now
     var nextLook = now
+    // Nanoseconds: what its ticks are is the caller's choice.
+    var idle = AdaptivePoll(policy.spin.map { .adaptive(spinTicks: $0) } ?? .busy)
     while true {
       // One load a pass: a stop, or something to be done here.
       if control.isCalled {
         if control.isStopping { break }
+        account(idle, now)
         carryOut(control)
         now = MonotonicClock.now
       }
@@ -43,24 +46,21 @@ extension PollLoop {
       now = MonotonicClock.now
       if frames > 0 {
         latency.add(now &- before, frames: carriedOut)
-        idleSince = now
+        idle.worked(before)
         continue
       }
-      statistics.spun &+= now &- before
-      guard let spin = policy.spin, now &- idleSince >= spin, now < nextLook else { continue }
+      guard idle.shouldSleep(now, lookedFrom: before), now < nextLook else { continue }
       let waking = arm(&sleeper)
       if waking != .work {
         let limit = nextLook &- now
         _ = sleeper.sleep(waking == .asking ? min(limit, Self.askingInterval) : limit)
-        statistics.sleeps &+= 1
+        now = MonotonicClock.now
+        // One pass is enough to see whether a wake was for frames.
+        idle.slept(until: now, spinsAgain: false)
       }
-      let woken = MonotonicClock.now
-      statistics.slept &+= woken &- now
-      now = woken
       ports.awake(now: now)
-      // One pass is enough to see whether a wake was for frames.
-      idleSince = now &- spin
     }
+    account(idle, now)
     drain(now)
     carryOut(control)
   }
@@ -73,6 +73,14 @@ extension PollLoop {
     }
     dropUpcalls()
     flush(now)
+  }
+
+  /// Says how the thread spent its time until now.
+  private mutating func account(_ idle: AdaptivePoll, _ now: UInt64) {
+    statistics.spun = idle.spun(until: now)
+    statistics.slept = idle.asleep
+    statistics.sleeps = idle.sleeps
+    statistics.longestSpin = idle.longestSpin
   }
 
   /// Does what others asked for.

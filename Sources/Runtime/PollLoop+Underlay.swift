@@ -25,9 +25,20 @@ extension PollLoop {
       frame.setEthernet(destination: destination, source: source)
       if outgoing[index].isFull { flush(index, now) }
       _ = outgoing[index].append(frame)
-    case .wait: if !held.hold(frame, remote: remote, port: index, now: now) { drop(frame, .nextHopFull) }
+    case .wait:
+      let tenant = tenant(of: frame.inPort)
+      if !held.hold(frame, remote: remote, port: index, tenant: tenant, now: now) { drop(frame, .nextHopFull) }
     }
   }
+
+  /// The tenant of a port, a number from 0 on; -1 for none.
+  func tenant(of id: UInt16) -> Int {
+    let index = ports.index(of: id)
+    return index < 0 ? -1 : share.tenant(index)
+  }
+
+  /// Frames that came in through a port and wait, for next hops or for a controller.
+  public func waiting(from id: UInt16) -> Int { held.count(from: id) &+ (desk?.table.count(from: id) ?? 0) }
 
   /// Frames held now.
   public var heldFrames: Int { held.count }

@@ -219,6 +219,8 @@ public struct PollStatistics: Equatable, Sendable, BitwiseCopyable {
   public var spun: UInt64 = 0
   /// Nanoseconds asleep.
   public var slept: UInt64 = 0
+  /// Nanoseconds of the longest spin that ended in frames.
+  public var longestSpin: UInt64 = 0
 
   /// Zeroes.
   public init() {}

@@ -102,6 +102,22 @@ struct AdaptivePollTests {
     #expect(poll.spun == 210 && poll.longestSpin == 100)
   }
 
+  @Test("A thread that was woken for nothing sleeps after one look, and a look's own time is spinning too")
+  func wokenInVain() {
+    var poll = AdaptivePoll(.adaptive(spinTicks: 100))
+    let first = [poll.shouldSleep(1050, lookedFrom: 1000), poll.shouldSleep(1100, lookedFrom: 1050)]
+    #expect(first == [false, true] && poll.spun(until: 1100) == 100)
+    poll.slept(until: 3000, spinsAgain: false)
+    let second = poll.shouldSleep(3010, lookedFrom: 3000)
+    #expect(second && poll.spun == 100 && poll.asleep == 1900)
+    poll.slept(until: 4000, spinsAgain: false)
+    #expect(poll.spun == 110 && poll.spun(until: 4005) == 115)
+    poll.worked(4005)
+    // There was work: it spins as long as before.
+    let third = [poll.shouldSleep(5050, lookedFrom: 5000), poll.shouldSleep(5100, lookedFrom: 5050)]
+    #expect(third == [false, true])
+  }
+
   @Test("A busy thread never sleeps")
   func busy() {
     var poll = AdaptivePoll(.busy)

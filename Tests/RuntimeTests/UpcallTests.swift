@@ -147,6 +147,22 @@ struct UpcallTests {
     #expect(early == 0 && late == 32 && end?.waiting == 0 && end?.statistics.expired == 8)
   }
 
+  @Test("of one tenant take at most as many places as are free, and another's find room then")
+  func boundedForTenants() throws {
+    let folder = try Folder()
+    var policy = UpcallPolicy()
+    policy.flows = 8
+    let configuration = try Self.configuration("")
+    let box = UpcallBox()
+    var loop = try Self.loop(
+      configuration, try Self.book(configuration), box, folder, (1...20).map { Self.frame($0, 0) }, policy)
+    loop.setShares([[1], [7]])
+    while loop.pass(now: Self.second) > 0 {}
+    // Four wait, four places are free: another tenant's.
+    let (waiting, full, here) = (loop.upcalls?.waiting, loop.drops[.controllerFull], loop.waiting(from: 1))
+    #expect(waiting == 4 && full == 16 && here == 4)
+  }
+
   @Test("are told no faster than the rate, and not at all when nobody listens", arguments: [true, false])
   func rate(listens: Bool) throws {
     let folder = try Folder()

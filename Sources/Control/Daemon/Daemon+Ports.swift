@@ -22,7 +22,8 @@ extension Daemon {
         "mac": .string(Self.mac(states.first?.facts.mac ?? named.port.mac)), "mtu": .integer(Int(named.port.mtu)),
         "queues": .integer(states.count), "rx_packets": .count(words[0]), "rx_bytes": .count(words[1]),
         "tx_packets": .count(words[2]), "tx_bytes": .count(words[3]), "rx_missed_packets": .count(words[4]),
-        "rx_starved": .count(words[5]), "drops": Self.drops(drops),
+        "waiting_packets": .integer(states.reduce(0) { $0 + $1.waiting }), "rx_starved": .count(words[5]),
+        "drops": Self.drops(drops),
         "peer": states.first?.peer.map(Self.document) ?? .null,
       ])
     }

@@ -74,7 +74,7 @@ extension Daemon {
         "vectors_per_call": .number(
           work.busyPasses == 0 ? 0 : (Double(work.frames) / Double(work.busyPasses) * 100).rounded() / 100),
         "empty_passes": .count(work.passes &- work.busyPasses), "busy_ns": .count(busy), "spun_ns": .count(work.spun),
-        "slept_ns": .count(work.slept),
+        "slept_ns": .count(work.slept), "longest_spin_ns": .count(work.longestSpin),
         "latency": .array(
           [Self.document(counts.latency, place: "software")]
             + (devices.map { [Self.document($0.states[thread.index].latency, place: "hardware")] } ?? [])),

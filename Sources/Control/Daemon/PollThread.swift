@@ -31,6 +31,8 @@ struct ThreadCounts: Sendable {
     var link: LinkState
     var counts: PortCounts
     var peer: RingPeer?
+    /// Frames that came in through it and wait.
+    var waiting = 0
   }
   var ports: [PortState] = []
   var queue = QueueCounts()
@@ -48,7 +50,8 @@ struct ThreadCounts: Sendable {
       ports.append(
         PortState(
           id: loop.ports.id(index), facts: loop.ports.facts(index), link: loop.ports.link(index),
-          counts: loop.ports.counts(index), peer: loop.ports.peer(index)))
+          counts: loop.ports.counts(index), peer: loop.ports.peer(index),
+          waiting: loop.waiting(from: loop.ports.id(index))))
     }
     queue = QueueCounts(loop.datapath)
     for reason in DropReason.allCases where loop.drops[reason] > 0 { loopDrops[reason] = loop.drops[reason] }

@@ -58,12 +58,15 @@ public struct AdaptivePoll: Sendable {
   public private(set) var longestSpin: UInt64 = 0
   private var idleSince: UInt64?
   private var sleepingSince: UInt64 = 0
+  /// It slept, and one look in vain is enough to sleep again.
+  private var isSpent = false
 
   /// A poller that has not looked yet.
   public init(_ mode: PollMode = .standard) { self.mode = mode }
 
   /// There was work at `now`: the spin, if it was one, ends.
   public mutating func worked(_ now: UInt64) {
+    isSpent = false
     guard let since = idleSince else { return }
     let spin = now &- since
     spun &+= spin
@@ -73,19 +76,27 @@ public struct AdaptivePoll: Sendable {
 
   /// There was no work at `now`.
   ///
+  /// - Parameter start: when the look began that found none; it counts as spinning too.
   /// - Returns: true when the thread has spun long enough and should ask to be woken and sleep.
-  public mutating func shouldSleep(_ now: UInt64) -> Bool {
-    guard let since = idleSince else {
+  public mutating func shouldSleep(_ now: UInt64, lookedFrom start: UInt64? = nil) -> Bool {
+    guard let since = idleSince ?? start else {
       idleSince = now
       return false
     }
-    guard case .adaptive(let limit) = mode, now &- since >= limit else { return false }
+    idleSince = since
+    guard case .adaptive(let limit) = mode, isSpent || now &- since >= limit else { return false }
     sleepingSince = now
     return true
   }
 
-  /// The thread slept since ``shouldSleep(_:)`` said so, until `now`.
-  public mutating func slept(until now: UInt64) {
+  /// Ticks spent spinning until `now`, a spin that goes on included.
+  public func spun(until now: UInt64) -> UInt64 { spun &+ (idleSince.map { now &- $0 } ?? 0) }
+
+  /// The thread slept since ``shouldSleep(_:lookedFrom:)`` said so, until `now`.
+  ///
+  /// - Parameter spinsAgain: false when one look in vain shall be enough to sleep again: the wake was for nothing then.
+  public mutating func slept(until now: UInt64, spinsAgain: Bool = true) {
+    isSpent = !spinsAgain
     if let since = idleSince { spun &+= sleepingSince &- since }
     asleep &+= now &- sleepingSince
     sleeps &+= 1

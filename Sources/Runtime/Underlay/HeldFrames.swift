@@ -2,7 +2,8 @@ import Device
 import HostInventory
 import Memory
 
-/// Frames whose next hop has no address yet, in order of arrival, bounded in all and for each tunnel end.
+/// Frames whose next hop has no address yet, in order of arrival, bounded in all, for each tunnel end, and for each tenant:
+/// one has at most as many as are free, so that others always find room.
 struct HeldFrames: ~Copyable {
   /// Frames held at most.
   static let most = 512
@@ -17,21 +18,29 @@ struct HeldFrames: ~Copyable {
     var remote: UInt128 = 0
     var since: UInt64 = 0
     var port = 0
+    var tenant = -1
   }
 
   var held = FlatTable(repeating: Held(), count: Self.most)
   private(set) var count = 0
 
-  /// Takes a frame in for the tunnel end `remote`; false when there are too many.
-  mutating func hold(_ frame: Frame, remote: UInt128, port: Int, now: UInt64) -> Bool {
+  /// Takes a frame in for the tunnel end `remote`; false when there are too many. `tenant` is -1 for none.
+  mutating func hold(_ frame: Frame, remote: UInt128, port: Int, tenant: Int, now: UInt64) -> Bool {
     guard count < Self.most else { return false }
     var same = 0
-    for index in 0..<count where held[index].remote == remote { same &+= 1 }
-    guard same < Self.mostEach else { return false }
-    held[count] = Held(frame: frame, remote: remote, since: now, port: port)
+    var own = 0
+    for index in 0..<count {
+      if held[index].remote == remote { same &+= 1 }
+      if held[index].tenant == tenant { own &+= 1 }
+    }
+    guard same < Self.mostEach, tenant < 0 || own < Self.most &- count else { return false }
+    held[count] = Held(frame: frame, remote: remote, since: now, port: port, tenant: tenant)
     count &+= 1
     return true
   }
+
+  /// Frames that came in through this port.
+  func count(from port: UInt16) -> Int { (0..<count).count { held[$0].frame.inPort == port } }
 
   /// Forgets all frames.
   mutating func removeAll() { count = 0 }

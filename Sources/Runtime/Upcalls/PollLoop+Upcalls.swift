@@ -13,7 +13,9 @@ extension PollLoop {
   /// A frame that the data path handed up.
   mutating func ask(_ emission: Emission, _ now: UInt64) {
     guard let desk else { return drop(emission.frame, .noController) }
-    if let reason = desk.table.take(emission, now: now) { giveUp(emission.frame, reason, now) }
+    if let reason = desk.table.take(emission, tenant: tenant(of: emission.frame.inPort), now: now) {
+      giveUp(emission.frame, reason, now)
+    }
   }
 
   /// What becomes of a frame about which there is no answer.

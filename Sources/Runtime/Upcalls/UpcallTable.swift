@@ -2,7 +2,8 @@ import Datapath
 import Device
 import Memory
 
-/// Flows that wait for a controller's answer, and their frames. Bounded in both.
+/// Flows that wait for a controller's answer, and their frames. Bounded in both, and for each tenant: one has at most as
+/// many flows as are free, so that others always find room.
 struct UpcallTable: ~Copyable {
   // Not private: see PortSet.
   struct Flow: BitwiseCopyable {
@@ -12,6 +13,7 @@ struct UpcallTable: ~Copyable {
     var lastRule: UInt32 = 0
     var isTold = false
     var count = 0
+    var tenant = -1
   }
 
   let policy: UpcallPolicy
@@ -33,8 +35,8 @@ struct UpcallTable: ~Copyable {
     bucket = TokenBucket(rate: policy.perSecond, burst: policy.burst)
   }
 
-  /// Takes a frame in; the reason when it has to go at once.
-  mutating func take(_ emission: Emission, now: UInt64) -> DropReason? {
+  /// Takes a frame in; the reason when it has to go at once. `tenant` is -1 for none.
+  mutating func take(_ emission: Emission, tenant: Int, now: UInt64) -> DropReason? {
     let frame = emission.frame
     let place = UInt64(frame.inPort) << 16 | UInt64(frame.group)
     let key = (UInt64(frame.flowHash) << 32 | UInt64(frame.tunnelKey)) ^ place &* 0x9e37_79b9_7f4a_7c15
@@ -46,9 +48,15 @@ struct UpcallTable: ~Copyable {
       return nil
     }
     guard box.hasController else { return .noController }
-    guard count < min(policy.flows, UpcallPolicy.mostFlows) else { return .controllerFull }
+    let free = min(policy.flows, UpcallPolicy.mostFlows) &- count
+    guard free > 0 else { return .controllerFull }
+    if tenant >= 0 {
+      var own = 0
+      for index in 0..<count where flows[index].tenant == tenant { own &+= 1 }
+      guard own < free else { return .controllerFull }
+    }
     guard bucket.take(now: now) else { return .controllerRate }
-    flows[count] = Flow(id: nextID, key: key, since: now, lastRule: emission.mark, count: 1)
+    flows[count] = Flow(id: nextID, key: key, since: now, lastRule: emission.mark, count: 1, tenant: tenant)
     frames[count &* UpcallPolicy.mostFrames] = frame
     nextID &+= 1
     statistics.asked &+= 1
@@ -92,6 +100,13 @@ struct UpcallTable: ~Copyable {
       return remove(index)
     }
     return nil
+  }
+
+  /// Frames that came in through this port.
+  func count(from port: UInt16) -> Int {
+    (0..<count).reduce(0) {
+      $0 &+ (frames[$1 &* UpcallPolicy.mostFrames].inPort == port ? flows[$1].count : 0)
+    }
   }
 
   /// Any flow, out of the table.

@@ -41,7 +41,7 @@ struct PortCommand: ParsableCommand {
           [
             "PORT": "name", "ID": "id", "KIND": "kind", "ATTACHED": "attached_to", "LINK": "link", "MTU": "mtu",
             "RX": "rx_packets", "RX BYTES": "rx_bytes", "TX": "tx_packets", "TX BYTES": "tx_bytes",
-            "MISSED": "rx_missed_packets", "DROPS": "drops",
+            "MISSED": "rx_missed_packets", "WAITING": "waiting_packets", "DROPS": "drops",
           ]) + peers(document)
       }
     }
@@ -118,7 +118,8 @@ struct RuntimeCommand: ParsableCommand {
     commandName: "runtime", abstract: "Poll threads, in the columns of VPP's show runtime.",
     discussion: """
       A call is a pass over the ports that found packets, a vector a packet, a suspend a sleep. Clocks are ticks of the \
-      time-stamp counter a packet, of the time that was neither asleep nor asking in vain.
+      time-stamp counter a packet, of the time that was neither asleep nor asking in vain. Spun is the time of asking in \
+      vain, and the longest spin the longest of them that ended in packets: runtime.spin_us beyond it saves no sleep.
       """,
     subcommands: [Show.self], defaultSubcommand: Show.self)
 
@@ -136,7 +137,8 @@ struct RuntimeCommand: ParsableCommand {
           "threads",
           [
             "Name": "name", "State": "state", "Calls": "calls", "Vectors": "vectors", "Suspends": "suspends",
-            "Clocks": "clocks", "Vectors/Call": "vectors_per_call",
+            "Clocks": "clocks", "Vectors/Call": "vectors_per_call", "Spun ns": "spun_ns", "Slept ns": "slept_ns",
+            "Longest spin": "longest_spin_ns",
           ])
         return threads + "\n\n" + latency(document)
       }
