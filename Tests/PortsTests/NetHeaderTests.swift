@@ -65,6 +65,74 @@ struct NetHeaderTests {
     #expect(again.segmentSize == 1400 && again.segmentHeaderLength == frame.segmentHeaderLength)
   }
 
+  @Test("asking for segments of a kind that was not agreed on, or of none that there is, is refused")
+  func agreements() throws {
+    var outbox = try Outbox()
+    let kinds: [(UInt8, Owed)] = [(1, .tcpSegmentation), (4, .tcpSegmentation), (5, .udpSegmentation)]
+    for agreed in [Owed(), .checksum, [.checksum, .tcpSegmentation], [.checksum, .udpSegmentation], Self.all] {
+      let terms = OffloadTerms(agreed: agreed, trustsChecksums: true, looksIntoTunnels: false)
+      for kind in UInt8(1)..<128 {
+        let debt = kinds.first { $0.0 == kind }?.1
+        let isTCP = debt != .udpSegmentation
+        var frame = try outbox.frame(TestFrames.ipv4(tcp: isTCP, payload: .init(repeating: 3, count: 300), owed: true))
+        var header = NetHeader()
+        header.flags = NetHeader.Flag.needsChecksum
+        header.segmentation = kind
+        header.segmentSize = 100
+        (header.checksumStart, header.checksumOffset) = (34, isTCP ? 16 : 6)
+        if let debt, agreed.isSuperset(of: debt) {
+          try header.apply(to: &frame, terms)
+          #expect(frame.owed == [.checksum, debt])
+        } else {
+          #expect(throws: DebtFault.notAgreed) { try header.apply(to: &frame, terms) }
+          #expect(frame.owed.isEmpty)
+        }
+        outbox.pool.give(frame.token)
+      }
+    }
+  }
+
+  @Test("says which IP its TCP segments have, and whether the first has CWR", arguments: [false, true])
+  func kinds(isIPv6: Bool) throws {
+    var outbox = try Outbox()
+    for flags in [UInt8(0x18), 0x98, 0xd0, 0x7f] {
+      var bytes = TestFrames.ipv4(tcp: true, payload: .init(repeating: 7, count: 500), owed: true)
+      if isIPv6 {
+        let segment = Array(bytes[34...])
+        bytes = Array(bytes[..<12]) + [0x86, 0xdd, 0x60, 0, 0, 0]
+        bytes += [UInt8(segment.count >> 8), UInt8(segment.count & 255), 6, 64] + [UInt8](repeating: 1, count: 32)
+        bytes += segment
+      }
+      let l4 = isIPv6 ? 54 : 34
+      bytes[l4 + 13] = flags
+      var frame = try outbox.frame(bytes)
+      (frame.checksumStart, frame.checksumOffset, frame.segmentSize) = (l4, 16, 100)
+      frame.segmentHeaderLength = l4 + 20
+      frame.owed = [.checksum, .tcpSegmentation]
+      let header = try NetHeader(debtsOf: frame)
+      let kind = isIPv6 ? NetHeader.Segmentation.tcp6 : NetHeader.Segmentation.tcp4
+      #expect(header.segmentation == (flags & 0x80 != 0 ? kind | NetHeader.Segmentation.ecn : kind))
+      #expect(Int(header.headerLength) == l4 + 20 && header.segmentSize == 100)
+    }
+  }
+
+  @Test("has its frame's buffer come back to the pool it is of, small or large, and to no other")
+  func pools() throws {
+    var pool = try FramePool(small: 4, large: 2, owner: 7)
+    var tokens: [UInt32] = []
+    while let token = pool.takeSmall() { tokens.append(token) }
+    while let token = pool.takeLarge() { tokens.append(token) }
+    #expect(tokens.count == 6 && Set(tokens).count == 6 && tokens.allSatisfy { $0 >> 24 == 7 })
+    for token in tokens {
+      // The same number of another owner is nobody's here.
+      pool.give(token & 0xff_ffff | 8 << 24)
+      pool.give(token & 0xff_ffff)
+    }
+    #expect(pool.smallAvailable == 0 && pool.largeAvailable == 0)
+    for token in tokens { pool.give(token) }
+    #expect(pool.smallAvailable == 4 && pool.largeAvailable == 2)
+  }
+
   @Test("cannot say debts of outer headers, and says so")
   func outer() throws {
     var outbox = try Outbox()

@@ -47,6 +47,23 @@ struct PacketPortTests {
     #expect(a.gather(1, within: 50) { $0[12] == 0x88 }.isEmpty)
   }
 
+  @Test("hands over many frames at once that are longer than a small buffer, each with its own first bytes")
+  func long() throws {
+    let playground = try Playground()
+    try Self.pair(playground)
+    for name in ["va", "vb"] { try playground.ip("link set \(name) mtu 9000") }
+    var a = try Self.port(playground, "va", owner: 1)
+    var b = try Self.port(playground, "vb", owner: 2)
+    var outbox = try Outbox()
+    let lengths = [60, 2047, 2048, 2049, 5000, 9014, 3000, 60, 4000]
+    let sent = lengths.enumerated().map { number, length in
+      [UInt8](repeating: 2, count: 12) + [0x88, 0xb5]
+        + (0..<length - 14).map { UInt8(truncatingIfNeeded: $0 &* 31 &+ number) }
+    }
+    outbox.send(try sent.map { try outbox.frame($0) }, out: &a)
+    #expect(b.gather(sent.count) { $0[12] == 0x88 && $0[13] == 0xb5 }.map(\.bytes) == sent)
+  }
+
   @Test("puts tags back that the kernel took out, and moves the debts with them", arguments: [1, 2])
   func tags(count: Int) throws {
     let playground = try Playground()

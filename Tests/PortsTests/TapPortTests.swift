@@ -88,6 +88,34 @@ struct TapPortTests {
     #expect(got.allSatisfy { $0.record.owed.isEmpty && TestFrames.verifies($0.bytes) })
   }
 
+  @Test("without offloads takes no debts; with all its buffers out it leaves frames with the kernel, and loses none")
+  func starved() throws {
+    let playground = try Playground()
+    var port = try Self.port(playground) {
+      $0.offloads = false
+      $0.sizes = PortSizes(small: 8, large: 8)
+    }
+    var outbox = try Outbox()
+    var owing = try outbox.frame(TestFrames.ipv4(payload: [1, 2], owed: true))
+    (owing.owed, owing.checksumStart, owing.checksumOffset) = (.checksum, 34, 6)
+    outbox.send([owing], out: &port)
+    #expect(port.counters.drops[.malformedDebt] == 1 && port.counters.framesSent == 0)
+    try playground.python(Self.datagram + "[s.sendto(bytes([n] * 9), ('10.1.0.2', 9)) for n in range(40)]")
+    var burst = FrameBurst()
+    var held: [Frame] = []
+    let end = MonotonicClock.now + 10_000_000_000
+    while port.counters.starved == 0, MonotonicClock.now < end {
+      port.receive(&burst, now: 0)
+      for index in 0..<burst.count { held.append(burst[index]) }
+      burst.removeAll()
+    }
+    #expect(held.count <= 8 && port.counters.drops.total == 1)
+    var numbers = held.filter { Self.isUDP($0.bytes.array()) }.map { $0.bytes[42] }
+    for frame in held { port.recycle(frame.token) }
+    numbers += port.gather(40 - numbers.count, wanted: Self.isUDP).map { $0.bytes[42] }
+    #expect(numbers == (0..<40).map { UInt8($0) } && port.counters.drops.total == 1)
+  }
+
   @Test("gives the kernel frames that it takes, owed or done; a wrong checksum it counts", arguments: [true, false])
   func written(isOwed: Bool) throws {
     let playground = try Playground()

@@ -139,4 +139,30 @@ struct VirtqueuePortTests {
       }
     }
   }
+
+  @Test("agrees to TCP segments only where a driver takes or leaves them over both IPs, and to UDP segments likewise")
+  func halves() throws {
+    let folder = try Folder()
+    let cases: [(Features, hands: Owed, carries: Owed)] = [
+      ([.csum, .hostTso4, .guestCsum, .guestTso4], .checksum, .checksum),
+      ([.csum, .hostTso6, .guestCsum, .guestTso6], .checksum, .checksum),
+      ([.csum, .hostTso4, .hostTso6], [.checksum, .tcpSegmentation], []),
+      ([.guestCsum, .guestTso4, .guestTso6], [], [.checksum, .tcpSegmentation]),
+      ([.csum, .hostUso, .guestCsum, .guestUso4], [.checksum, .udpSegmentation], .checksum),
+      ([.csum, .guestCsum, .guestUso4, .guestUso6], .checksum, [.checksum, .udpSegmentation]),
+    ]
+    for (number, (features, hands, carries)) in cases.enumerated() {
+      let path = folder.file("h\(number)")
+      var device = try Self.port(path, .device, .server, owner: 1)
+      var wanted = FrontendOptions()
+      wanted.features.formUnion(features)
+      let driver = try VhostFrontend(wanted, path: path, role: .client)
+      let end = MonotonicClock.now + 5_000_000_000
+      while !driver.isReady || device.link != .up, MonotonicClock.now < end {
+        _ = driver.service(now: MonotonicClock.now)
+        device.look(now: MonotonicClock.now)
+      }
+      #expect(device.facts.hands == hands && device.facts.carries == carries, "case \(number)")
+    }
+  }
 }
