@@ -109,7 +109,8 @@ struct FrameMaker {
     var options: [UInt8] = []
     for _ in 0..<(random.chance(60) ? 1 + random.below(4) : 0) {
       let (optionClass, type, length) = random.pick(Few.optionKinds)
-      options += Self.big(optionClass, 2) + [type, length]
+      // The three bits in front of the length are reserved: nobody looks at them.
+      options += Self.big(optionClass, 2) + [type, length | random.pick([0, 0, 0x20, 0x80, 0xe0])]
       for _ in 0..<length { options += Self.big(random.pick(Few.words), 4) }
     }
     let (type, inner) = payload()

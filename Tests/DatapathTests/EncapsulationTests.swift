@@ -151,6 +151,37 @@ import Testing
     #expect(seen.count > 50)
   }
 
+  @Test("Flows that differ in one address, one port or the protocol alone have different source ports, mostly")
+  func everyPartOfTheFlow() throws {
+    var lab = try Self.lab(Craft.template(.vxlan))
+    func port(_ a: UInt32, _ b: UInt32, _ ports: (Int, Int), isTCP: Bool = false, isIPv6: Bool = false) throws -> Int {
+      let proto: UInt8 = isTCP ? 6 : 17
+      let (a6, b6) = (Craft.local6 & ~0xff | UInt128(a) << 64, Craft.remote6 & ~0xff | UInt128(b))
+      let pseudo: (Int) -> UInt32 = {
+        isIPv6 ? Craft.pseudo6(a6, b6, proto, $0) : Craft.pseudo4(a, b, proto, $0)
+      }
+      let l4 =
+        isTCP ? Craft.tcp(ports.0, ports.1, [1], pseudo: pseudo) : Craft.udp(ports.0, ports.1, [1], pseudo: pseudo)
+      let frame =
+        isIPv6
+        ? Craft.ethernet(0x86dd, Craft.ipv6(proto, l4, source: a6, destination: b6))
+        : Craft.ethernet(0x0800, Craft.ipv4(proto, l4, source: a, destination: b))
+      return Craft.get16(try lab.one(frame, port: Lab.tenant).bytes, 34)
+    }
+    for isIPv6 in [false, true] {
+      for part in 0..<5 {
+        var seen: Set<Int> = []
+        for bit in 0..<16 {
+          let change = UInt32(1) << UInt32(bit)
+          let source = 0x0a00_0000 ^ (part == 0 ? change : 0), destination = 0x0b00_0000 ^ (part == 1 ? change : 0)
+          let ports = (5000 ^ (part == 2 ? Int(change) : 0), 80 ^ (part == 3 ? Int(change) : 0))
+          seen.insert(try port(source, destination, ports, isTCP: part == 4 && bit > 7, isIPv6: isIPv6))
+        }
+        #expect(part == 4 ? seen.count == 2 : seen.count > 12, "part \(part), IPv6 \(isIPv6): \(seen.count)")
+      }
+    }
+  }
+
   @Test("All fragments of an inner packet have one entropy, the first one with its ports included")
   func fragmentEntropy() throws {
     var lab = try Self.lab(Craft.template(.vxlan))

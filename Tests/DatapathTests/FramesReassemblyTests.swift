@@ -68,6 +68,44 @@ struct FramesReassemblyTests {
     }
   }
 
+  @Test(
+    "Many packets of one identification that differ in a source or a protocol alone are each put together by themselves"
+  )
+  func crowd() throws {
+    for v6 in [false, true] {
+      var bench = try Bench(bytes: 1 << 22)
+      // So many that some begin at one place of the table.
+      let hosts = (0..<250).map { (source: UInt8($0), proto: $0 % 2 == 0 || v6 ? UInt8(17) : 47) }
+      for isLast in [false, true] {
+        for (index, host) in hosts.enumerated() {
+          var one = Fragment(v6: v6, offset: isLast ? 8 : 0, more: !isLast, data: [UInt8](repeating: 0, count: 8))
+          one.source = v6 ? host.source : host.source / 2
+          one.proto = host.proto
+          one.data[0] = UInt8(index)
+          #expect(try bench.take(one) == (isLast ? "whole" : "absorbed"), "IPv6 \(v6), packet \(index)")
+          guard isLast else { continue }
+          #expect(bench.lastWhole.suffix(16).first == UInt8(index) && bench.lastWhole.suffix(8).first == UInt8(index))
+        }
+      }
+    }
+  }
+
+  @Test("DF and the reserved bit of the first fragment are the packet's, MF and the offset are not")
+  func flags() throws {
+    for bits in [0, 0x4000, 0x8000, 0xc000] {
+      var bench = try Bench()
+      for isLast in [false, true] {
+        var bytes = Fragment(offset: isLast ? 8 : 0, more: !isLast, data: [UInt8](repeating: 3, count: 8)).bytes
+        bytes[20] |= UInt8(bits >> 8)
+        bytes.replaceSubrange(24..<26, with: [0, 0])
+        bytes.replaceSubrange(24..<26, with: be16(Int(~slowSum(bytes[14..<34]) & 0xffff)))
+        #expect(try bench.take(bytes) == (isLast ? "whole" : "absorbed"))
+      }
+      #expect(Int(bench.lastWhole[20]) << 8 | Int(bench.lastWhole[21]) == bits)
+      #expect(slowSum(bench.lastWhole[14..<34]) == 0xffff)
+    }
+  }
+
   @Test("Fragments in any order become the packet that they were cut from, IPv4 and IPv6")
   func anyOrder() throws {
     var bench = try Bench()

@@ -94,6 +94,32 @@ import Testing
     }
   }
 
+  @Test(
+    "A quote is ours only when it was sent from the very address that the error came to (I2)", arguments: [false, true])
+  func otherEndpoint(ipv6: Bool) throws {
+    for bit in ipv6 ? Array(stride(from: 0, to: 128, by: 9)) + Array(120..<128) : Array(0..<32) {
+      var overlay = Lab.overlay(mtu: 9000, uplinkMTU: 1500)
+      overlay.encapsulations[1] = Craft.template(.geneve, ipv6: ipv6)
+      overlay.endpoint.ipv4.append(Craft.local4 ^ 1 << UInt32(31 - bit % 32))
+      overlay.endpoint.ipv6.append(Craft.local6 ^ 1 << UInt128(127 - bit))
+      var lab = try Lab(overlay, buffers: 16)
+      try lab.rule(1, port: Lab.tenant, [.rawEncap(index: 1), .portID(Lab.uplink)])
+      let packet = Array(try lab.one(Craft.tenant(payload: 1350), port: Lab.tenant).bytes[14...])
+      var told = error(about: packet, mtu: 1400, ipv6: ipv6)
+      // The error is sent to our other address, and its own sums are right.
+      told[(ipv6 ? 38 : 30) + bit / 8] ^= 0x80 >> UInt8(bit % 8)
+      if ipv6 {
+        resum(&told, ipv6: true)
+      } else {
+        Craft.put(&told, 24, 0)
+        Craft.put(&told, 24, Int(~slowSum(told[14..<34]) & 0xffff))
+      }
+      _ = lab.send(told, port: Lab.uplink)
+      #expect(lab.path.statistics.underlayErrors == 1 && lab.path.statistics.foreignQuotes == 1, "bit \(bit)")
+      #expect(sends(&lab, payload: 1350))
+    }
+  }
+
   private func resum(_ frame: inout [UInt8], ipv6: Bool) {
     let at = ipv6 ? 54 : 34
     Craft.put(&frame, at + 2, 0)

@@ -14,6 +14,55 @@ struct FrameTests {
     try body(&frame, buffer)
   }
 
+  @Test("A frame that is moved keeps everything that is known and owed, but its place and token")
+  func moved() throws {
+    try withFrame(headroom: 100, length: 60) { frame, _ in
+      frame.rule = 1
+      frame.tunnelKey = 2
+      frame.association = 3
+      frame.sequence = 4
+      frame.flowHash = 5
+      frame.inPort = 6
+      frame.tenant = 7
+      frame.group = 8
+      frame.segmentSize = 9
+      frame.steps = [.match, .decapsulate]
+      frame.queue = 10
+      (frame.outerL3, frame.outerL4, frame.innerL2, frame.innerL3, frame.innerL4) = (14, 34, 58, 72, 92)
+      (frame.checksumStart, frame.checksumOffset, frame.segmentHeaderLength) = (94, 16, 114)
+      frame.owed = [.checksum, .tcpSegmentation]
+      frame.checksums[.innerL4] = .bad
+      frame.checksums[.outerL3] = .good
+      frame.outcome = .deliver
+      var arena = try FrameArena(capacity: 1, bufferSize: 512, headroom: 64)
+      let taken = arena.take()
+      let copy = frame.moved(to: arena.buffer(try #require(taken)), headroom: 32, token: 77)
+      #expect(copy.headroom == 32 && copy.token == 77 && copy.length == 60)
+      #expect(copy.rule == 1 && copy.tunnelKey == 2 && copy.association == 3 && copy.sequence == 4)
+      #expect(copy.flowHash == 5 && copy.inPort == 6 && copy.tenant == 7 && copy.group == 8 && copy.segmentSize == 9)
+      #expect(copy.steps == [.match, .decapsulate] && copy.queue == 10 && copy.outcome == .deliver)
+      #expect(
+        [copy.outerL3, copy.outerL4, copy.innerL2, copy.innerL3, copy.innerL4] == [14, 34, 58, 72, 92])
+      #expect(copy.checksumStart == 94 && copy.checksumOffset == 16 && copy.segmentHeaderLength == 114)
+      #expect(copy.owed == [.checksum, .tcpSegmentation] && copy.checksums == frame.checksums)
+    }
+  }
+
+  @Test("Drops are counted one by one and many at once, each under its reason; fewer than none are none")
+  func dropCounters() {
+    var counters = DropCounters()
+    var wanted: UInt64 = 0
+    for (index, reason) in DropReason.allCases.enumerated() {
+      counters.count(reason)
+      counters.add(reason, index)
+      counters.add(reason, -3)
+      counters.add(reason, 0)
+      #expect(counters[reason] == UInt64(index + 1))
+      wanted += UInt64(index + 1)
+      #expect(counters.total == wanted)
+    }
+  }
+
   @Test("The record is one cache line")
   func size() {
     #expect(MemoryLayout<Frame>.size == 64)

@@ -326,6 +326,77 @@ import Testing
   }
 }
 
+extension WalkTests {
+  /// More shapes than the index has room for: what is added then is found by comparing every bit.
+  private func crowded() throws -> Bench {
+    var bench = try Bench(Vectors.overlay())
+    for shape in 1...600 {
+      var ip = IPv4Item()
+      ip.src = Field(0xffff_ffff, mask: UInt32(shape))
+      try bench.add([.ipv4(ip)], [.drop], group: 9)
+    }
+    return bench
+  }
+
+  @Test("A rule outside of the index takes a frame whose masked bits are its own, and none with one of them changed")
+  func nearMisses() throws {
+    var (eth, ip, tcp) = (EthItem(), IPv4Item(), TCPItem())
+    eth.dst = Field(0x0200_0000_0002, mask: 0xffff_ff00_ffff)
+    ip.tos = Field(0x02, mask: 0x0f)
+    ip.fragmentOffset = Field(0, mask: 0x3fff)
+    ip.src = Field(0x0a00_0001, mask: 0xff0f_ffff)
+    tcp.src = Field(1234, mask: 0xfffe)
+    tcp.flags = Field(0x18, mask: 0x3f)
+    let places: [(Item, Int, [UInt8])] = [
+      (.eth(eth), 0, [255, 255, 255, 0, 255, 255]), (.ipv4(ip), 15, [0x0f]), (.ipv4(ip), 20, [0x3f, 0xff]),
+      (.ipv4(ip), 26, [255, 0x0f, 255, 255]), (.tcp(tcp), 34, [255, 0xfe]), (.tcp(tcp), 47, [0x3f]),
+    ]
+    for (item, at, mask) in places {
+      var bench = try crowded()
+      try bench.add([item], [.queue(1)])
+      #expect(bench.receive(Vectors.inner, port: 1).first?.frame.outcome == .deliver)
+      for (byte, bits) in mask.enumerated() {
+        for bit in UInt8(0)..<8 {
+          var frame = Vectors.inner
+          frame[at + byte] ^= 1 << bit
+          let isTaken = bench.receive(frame, port: 1).first?.frame.outcome == .deliver
+          #expect(isTaken == (bits >> bit & 1 == 0), "\(item) byte \(byte) bit \(bit)")
+        }
+      }
+    }
+  }
+
+  @Test("A rule outside of the index is found in its own group and in no other")
+  func groupsOutside() throws {
+    var bench = try crowded()
+    let last = try bench.add([.anyIPv4, .anyTCP], [.queue(1)], group: 4)
+    #expect(bench.receive(Vectors.inner, port: 1).first?.frame.rule == 0)
+    try bench.add([.anyEth], [.jump(group: 4)])
+    #expect(bench.receive(Vectors.inner, port: 1).first?.frame.rule == last)
+  }
+
+  @Test("Whatever goes first, the other rules are found by their ids")
+  func directory() throws {
+    for order in 0..<4 {
+      var bench = try Bench(Vectors.overlay())
+      var chance = SeededGenerator(state: UInt64(order))
+      // Many more ids than places to begin at: some share one.
+      var ids = Set((0..<900).map { _ in UInt32(truncatingIfNeeded: chance.next()) | 1 })
+      for id in ids {
+        var ip = IPv4Item()
+        ip.dst = Field(id)
+        try bench.add([.ipv4(ip)], [.drop], id: id)
+      }
+      for id in ids.sorted().shuffled(using: &chance).prefix(450) {
+        _ = try bench.device.remove(id, now: 0)
+        ids.remove(id)
+      }
+      for id in ids { #expect(throws: Never.self) { try bench.device.query(id, now: 0) } }
+      #expect(bench.device.ruleCount == ids.count)
+    }
+  }
+}
+
 /// SplitMix64, for tests.
 struct SeededGenerator: RandomNumberGenerator {
   var state: UInt64

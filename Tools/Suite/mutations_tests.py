@@ -5,6 +5,7 @@ import tempfile
 import unittest
 
 import mutations
+import planting
 
 ENTRY = "== a\nfile: Sources/Wire/A.swift\nsays: a fault\n<<<\nlet a = 1\n===\nlet a = 2\n>>>\n"
 
@@ -33,6 +34,16 @@ class Lists(unittest.TestCase):
                 self.assertEqual(found == [], problem is None)
                 if problem:
                     self.assertIn(problem, found[0])
+
+
+class Package(unittest.TestCase):
+    def test_every_swift_target_has_the_module_with_the_number_once(self):
+        package = planting.with_number_everywhere(
+            '.target(name: "CNet"), .target(name: "A", exclude: []), .target(\n  name: "B", dependencies: ["A"]), '
+            '.executableTarget(name: "D", dependencies: [\n"CShim"])')
+        self.assertEqual(package.count('"CShim"'), 3)
+        self.assertIn('name: "A", dependencies: ["CShim"], exclude', package)
+        self.assertIn('["CShim", "A"]', package)
 
 
 class Survivors(unittest.TestCase):

@@ -216,3 +216,15 @@ def planted(text, faults):
     if groups:
         result = f"public import CShim;" + re.sub(r"(?m)^(?:public |internal |package |private |fileprivate )?import CShim$", "", result)
     return result, alone, lines + [[]]
+
+
+TARGET = re.compile(r'\.(?:target|executableTarget)\(\s*name: "(?!C[A-Z])\w+",(\s*dependencies: \[)?')
+
+
+def with_number_everywhere(package):
+    """Package.swift with the module that knows the fault's number below every Swift target."""
+    def add(match):
+        if match.group(1):
+            return match.group(0) + '"CShim", ' * (not package[match.end():].split("]")[0].count('"CShim"'))
+        return match.group(0) + ' dependencies: ["CShim"],'
+    return TARGET.sub(add, package)

@@ -24,12 +24,17 @@ LONGEST = 3600
 
 
 def listed(root):
-    """The files that git knows or would know, as they are now."""
+    """The files and links that git knows or would know, as they are now."""
     names = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=root, capture_output=True,
         check=True).stdout.decode().split("\0")
     names += ["Package.resolved"]
-    return sorted(name for name in set(names) if name and os.path.isfile(os.path.join(root, name)))
+    return sorted(name for name in set(names) if name and is_there(os.path.join(root, name)))
+
+
+def is_there(path):
+    """Whether there is a file, or a link to whatever is there or not."""
+    return os.path.isfile(path) or os.path.islink(path)
 
 
 def run(command, folder, seconds=None, environment=None, memory=None):
@@ -76,6 +81,9 @@ class Scratch:
         self.about = {}
         names = listed(self.root)
         for name in names:
+            if os.path.islink(os.path.join(self.root, name)):
+                self.link(name, os.readlink(os.path.join(self.root, name)))
+                continue
             with open(os.path.join(self.root, name), "rb") as file:
                 content = file.read()
             if alone:
@@ -87,6 +95,7 @@ class Scratch:
                 refused += refused_here
             if name == "Package.swift":
                 content = content.replace(b"  .treatAllWarnings(as: .error),\n", b"")
+                content = planting.with_number_everywhere(content.decode()).encode()
             if name == HEADER and not alone:
                 content += planting.HEADER.encode()
             self.put(name, content, os.stat(os.path.join(self.root, name)).st_mode)
@@ -107,6 +116,16 @@ class Scratch:
         with open(path, "wb") as file:
             file.write(content)
         os.chmod(path, mode & 0o777)
+
+    def link(self, name, target):
+        """Makes a link where none is to the same place."""
+        path = os.path.join(self.tree, name)
+        if os.path.islink(path) and os.readlink(path) == target:
+            return
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        if os.path.lexists(path):
+            os.remove(path)
+        os.symlink(target, path)
 
     def forget(self, names):
         """Removes what is no longer there."""
