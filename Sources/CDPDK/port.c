@@ -7,11 +7,14 @@
 // By port number: how it was opened, and what happened.
 static struct dpu_dpdk_wanted opened[RTE_MAX_ETHPORTS];
 static uint32_t happened[RTE_MAX_ETHPORTS];
+static uint8_t is_open[RTE_MAX_ETHPORTS];
 
 uint8_t dpu_port_owner(uint16_t port) { return opened[port < RTE_MAX_ETHPORTS ? port : 0].owner; }
 
 int dpu_dpdk_probe(const char *devargs, uint16_t *ports, int32_t capacity) {
   dpu_words_clear();
+  // The name of a port that is there already: a function or a representor that came with another port's device.
+  if (capacity > 0 && !strchr(devargs, ',') && rte_eth_dev_get_port_by_name(devargs, ports) == 0) return 1;
   int answer = rte_dev_probe(devargs);
   // One that EAL was told of at its start, or that was not given back, is there already.
   if (answer < 0 && answer != -EEXIST) return answer;
@@ -102,9 +105,7 @@ static int configure(uint16_t port, const struct dpu_dpdk_wanted *wanted) {
   return 0;
 }
 
-int dpu_dpdk_open(uint16_t port, const struct dpu_dpdk_wanted *wanted) {
-  if (port >= RTE_MAX_ETHPORTS || !rte_eth_dev_is_valid_port(port)) return -ENODEV;
-  dpu_words_clear();
+static int open_closed(uint16_t port, const struct dpu_dpdk_wanted *wanted) {
   uint16_t mtu = wanted->mtu;
   if (!mtu && rte_eth_dev_get_mtu(port, &mtu) < 0) mtu = 1500;
   // Ethernet, two tags, and what drivers round down to.
@@ -131,6 +132,19 @@ int dpu_dpdk_open(uint16_t port, const struct dpu_dpdk_wanted *wanted) {
   return 0;
 }
 
+int dpu_dpdk_open(uint16_t port, const struct dpu_dpdk_wanted *wanted) {
+  if (port >= RTE_MAX_ETHPORTS || !rte_eth_dev_is_valid_port(port)) return -ENODEV;
+  dpu_words_clear();
+  uint8_t closed = 0;
+  if (!__atomic_compare_exchange_n(&is_open[port], &closed, 1, 0, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) {
+    dpu_words_add("the port is in use already");
+    return -EBUSY;
+  }
+  int answer = open_closed(port, wanted);
+  if (answer < 0) __atomic_store_n(&is_open[port], 0, __ATOMIC_RELEASE);
+  return answer;
+}
+
 int dpu_dpdk_reset(uint16_t port) {
   if (port >= RTE_MAX_ETHPORTS || !rte_eth_dev_is_valid_port(port)) return -ENODEV;
   dpu_words_clear();
@@ -138,6 +152,16 @@ int dpu_dpdk_reset(uint16_t port) {
   int answer = rte_eth_dev_reset(port);
   if (answer < 0 && answer != -ENOTSUP) return answer;
   return configure(port, &opened[port]);
+}
+
+// Whether another open port belongs to the device.
+static int is_shared(uint16_t port, const struct rte_device *device) {
+  for (uint16_t other = 0; other < RTE_MAX_ETHPORTS; other++) {
+    struct rte_eth_dev_info info;
+    if (other == port || !__atomic_load_n(&is_open[other], __ATOMIC_ACQUIRE)) continue;
+    if (rte_eth_dev_info_get(other, &info) == 0 && info.device == device) return 1;
+  }
+  return 0;
 }
 
 void dpu_dpdk_close(uint16_t port) {
@@ -149,8 +173,9 @@ void dpu_dpdk_close(uint16_t port) {
   int has_info = rte_eth_dev_info_get(port, &info) == 0;
   (void)rte_eth_dev_stop(port);
   (void)rte_eth_dev_close(port);
-  if (has_info && info.device) (void)rte_dev_remove(info.device);
+  if (has_info && info.device && !is_shared(port, info.device)) (void)rte_dev_remove(info.device);
   dpu_pool_drop(opened[port].owner);
+  __atomic_store_n(&is_open[port], 0, __ATOMIC_RELEASE);
 }
 
 int dpu_dpdk_read_stats(uint16_t port, struct dpu_dpdk_stats *stats) {

@@ -9,7 +9,8 @@ public import Device
 public struct DPDKPort: ~Copyable, BurstPort {
   /// How a port is wanted.
   public struct Options: Equatable, Sendable {
-    /// The device and its arguments, as `-a` and `--vdev` take them: `0000:03:00.0,dv_flow_en=2`, `net_tap0,iface=t0`.
+    /// The device and its arguments, as `-a` and `--vdev` take them: `0000:03:00.0,dv_flow_en=2`, `net_tap0,iface=t0`;
+    /// or the name of a port that came with the device of a port that was opened before.
     public var devargs: String
     /// Leave the MTU alone; for who opens the port.
     public var keepsMTU = false

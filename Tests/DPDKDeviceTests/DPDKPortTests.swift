@@ -223,6 +223,23 @@ struct DPDKPortTests {
     } catch { #expect(error.sentence.contains("1 ports")) }
   }
 
+  @Test("A port that is there is found by its name alone, and a name of none is a device that is not there")
+  func named() throws {
+    var first = try DPDKPort(.init(devargs: "net_ring8"), id: 1, owner: 0x28)
+    do throws(DPDKError) {
+      // It is the same port: it is open already.
+      _ = try DPDKPort(.init(devargs: "net_ring8"), id: 2, owner: 0x29)
+      Issue.record("a port was opened twice")
+    } catch { #expect(error.description.contains("net_ring8") && error.description.contains("in use")) }
+    // And goes on as it was.
+    let arena = try FrameArena(capacity: 32, bufferSize: 2432)
+    #expect(send([[UInt8](repeating: 7, count: 90)], arena, through: &first).count == 1)
+    var burst = FrameBurst()
+    first.receive(&burst, now: 0)
+    #expect(burst.count == 1 && first.link == .up)
+    for index in 0..<burst.count { first.recycle(burst[index].token) }
+  }
+
   @Test("PCI addresses are told from names of virtual devices")
   func addresses() {
     for address in ["0000:03:00.0", "03:00.1,dv_flow_en=2", "00000001:0a:1f.7"] { #expect(EAL.isPCI(address)) }

@@ -362,6 +362,10 @@ def case_dpdk(field, _):
     return dpdk_cases.dpdk(field, Daemon, configuration)
 
 
+def case_net_dpu(field, _):
+    return dpdk_cases.net_dpu(field, Daemon)
+
+
 def case_capture(field, _):
     a, b = two(field)
     lab.ping(field, "a", "10.9.0.2")

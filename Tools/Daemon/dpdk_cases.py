@@ -3,7 +3,13 @@
 The other end of each tunnel is a dpud on the kernel's own ports, so that the two answer for each other.
 """
 
+import os
+import sys
+
 import live as lab
+
+sys.path.insert(0, os.path.join(lab.ROOT, "Tools", "Suite"))
+import testpmd  # noqa: E402
 
 Failure = lab.Failure
 
@@ -65,4 +71,46 @@ def dpdk(field, make, configuration):
         field.stop(daemon.process)
         said.append(f"{'+'.join(kind.split(':')[0] for kind in kinds)} {rate:.1f} Gbit/s")
     field.stop(other.process)
+    return ", ".join(said)
+
+
+BUILT = os.path.join(lab.ROOT, ".build-pmd", "net_dpu", "librte_net_dpu.so")
+
+
+def across(field, card, plugin):
+    """Two TAP devices with the emulated SmartNIC's eswitch between them: a function on one side, its representor on the
+    other. Ports of one device: what goes into the function comes up at the representor, and back."""
+    device = f"net_dpu0,profile={card},vfs=1"
+    ports = [f"tap: tap0, namespace: {field.netns('a')}", f"dpdk: {{device: \"{device}\", port: 1}}",
+             "dpdk: net_dpu0_representor_vf0", f"tap: tap0, namespace: {field.netns('b')}"]
+    lines = [f"  - {{name: p{number}, id: {number}, kind: tenant, mtu: 1500, attach: {{{port}}}}}"
+             for number, port in enumerate(ports, 1)]
+    rules = [f"  flow create {number} transfer ingress pattern represented_port ethdev_port_id is {source} / eth / end "
+             f"actions count / represented_port ethdev_port_id {target} / end"
+             for number, (source, target) in enumerate([(1, 2), (2, 1), (3, 4), (4, 3)], 1)]
+    return "\n".join(["version: 1", "ports:", *lines, "endpoint: {addresses: [\"198.51.100.1\"]}", "rules: |", *rules,
+                      f"dpdk: {{memory_mb: 512, drivers: [\"{plugin}\"]}}", ""])
+
+
+def net_dpu(field, make):
+    if not os.path.exists(BUILT):
+        return "skipped: librte_net_dpu.so is not there (Tools/build-pmd)"
+    said, plugin = [], testpmd.plugin(lab.ROOT)
+    for card in ("bluefield3", "ideal", "connectx6dx"):
+        daemon = make(field, card, across(field, card, plugin))
+        for number, end in enumerate("ab", 1):
+            field.ip(end, f"addr replace 10.9.0.{number}/24 dev tap0")
+            field.ip(end, "link set tap0 up")
+        lab.wait_for(
+            lambda: all(port["link"] == "up" for port in daemon.ask("port")["ports"]), "a link stays down")
+        lab.ping(field, "a", "10.9.0.2")
+        rate, _ = lab.iperf(field, "b", "a", "10.9.0.2", 1)
+        packets = [rule["packets"] for rule in daemon.rules()]
+        if min(packets) < 20:
+            raise Failure(f"rules counted {packets}")
+        ports = daemon.ask("port")["ports"]
+        if [port["drops"] for port in ports if port["drops"]]:
+            raise Failure(f"frames were dropped: {ports}")
+        field.stop(daemon.process)
+        said.append(f"{card} {rate:.1f} Gbit/s")
     return ", ".join(said)

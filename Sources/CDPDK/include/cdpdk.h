@@ -103,7 +103,7 @@ int dpu_dpdk_is_started(void);
 const char *dpu_dpdk_version(void);
 /// The last lines that DPDK logged in this thread's calls, without a line's end; "" for none. Valid until the next call.
 const char *dpu_dpdk_words(void);
-/// Probes a device; its ports. Answers how many there are.
+/// Probes a device; its ports. Answers how many there are. The name of a port that is there stands for that port alone.
 int dpu_dpdk_probe(const char *devargs, uint16_t *ports, int32_t capacity);
 int dpu_dpdk_facts(uint16_t port, struct dpu_dpdk_facts *facts);
 /// Configures and starts a port.
