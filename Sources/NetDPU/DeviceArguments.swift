@@ -27,13 +27,15 @@ struct DeviceArguments: Equatable {
   /// Seed of the device's chance.
   var seed: UInt64 = 0
 
+  /// The device is pulled out behind so many frames; 0 for never.
+  var removeAt: UInt64 = 0
   /// Rules that the device is given memory for, 64…2^23.
   var rules = 1 << 17
 
   /// Most virtual functions: ethdevs are numbered in 32 by default.
   static let mostFunctions = 14
   /// Keys, for words and for the driver's help.
-  static let keys = "profile=, profiles=, wire=, vfs=, rules=, faults=, seed="
+  static let keys = "profile=, profiles=, wire=, vfs=, rules=, faults=, remove=, seed="
 
   /// Reads devargs. A value with commas stands in brackets: `faults=[reset=100,lost-frame=7]`.
   init(_ text: String) throws(AttachError) {
@@ -65,6 +67,11 @@ struct DeviceArguments: Equatable {
       rules = count
     case "faults":
       do { faults = try FaultPlan(words: value) } catch { throw AttachError("faults=\(value): \(error.sentence)") }
+    case "remove":
+      guard let number = UInt64(value), number > 0 else {
+        throw AttachError("remove=\(value): expected a frame, from 1")
+      }
+      removeAt = number
     case "seed":
       guard let number = UInt64(value) else { throw AttachError("seed=\(value): expected a number") }
       seed = number

@@ -1,5 +1,7 @@
+import CNetDPU
 import Device
 import EmulatedDevice
+import Memory
 import Rules
 
 #if canImport(Glibc)
@@ -84,6 +86,23 @@ extension NetDevice {
     if let age = read.age { rules.ages[id] = age }
     rules.use(read.shared, by: id)
     return id
+  }
+
+  /// The rule under other values (``ShapeReader``), compiled; nil when it is refused.
+  func compile(_ foreign: ForeignRule, values: Bytes) -> CompiledRule? {
+    var foreign = foreign
+    var at = 0
+    for index in foreign.pattern.indices {
+      guard let count = foreign.pattern[index].spec?.count else { continue }
+      foreign.pattern[index].spec = values.slice(at, count: count)
+      at += count
+    }
+    for index in foreign.actions.indices where foreign.actions[index].kind == NET_DPU_ACTION_MARK.rawValue {
+      foreign.actions[index].value = UInt64(values.u32(at))
+      at += 4
+    }
+    guard let read = try? read(foreign) else { return nil }
+    return try? model.compile(deviceRule(0xffff_ffff, read), own: read.own)
   }
 
   private func deviceRule(_ id: UInt32, _ read: ReadRule) -> DeviceRule {

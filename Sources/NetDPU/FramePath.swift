@@ -11,6 +11,7 @@ extension NetDevice {
     guard let side = side(ethdev) else { return }
     let token = admit(buffer, isStaged: isStaged)
     defer { endCall() }
+    guard takes() else { return }
     guard var frame = buffer.record(token), debts?.write(&frame) ?? true else {
       counters.malformed += 1
       return

@@ -87,8 +87,14 @@ struct HeaderReader {
     }
     policy.df = header.isIPv6 || bytes.u16(l3 + 6) & 0x4000 != 0 ? .set : .clear
     if kind == .geneve || kind == .vxlan { policy.udpChecksum = bytes.u16(header.l4 + 6) != 0 ? .on : .off }
+    var whole = bytes.array()
+    // testpmd and flow-perf leave the tunnel's protocol 0 and mean Ethernet.
+    let proto = kind == .geneve ? header.l4 + 10 : header.l4 + 2
+    if kind != .vxlan, proto + 2 <= whole.count, bytes.u16(proto) == 0 {
+      (whole[proto], whole[proto + 1]) = (0x65, 0x58)
+    }
     return Encapsulation(
-      header: bytes.array(), kind: kind, l3: l3, l4: header.l4, isIPv6: header.isIPv6, policy: policy
+      header: whole, kind: kind, l3: l3, l4: header.l4, isIPv6: header.isIPv6, policy: policy
     ).repairedForDevice()
   }
 

@@ -25,6 +25,10 @@ final class NetDevice {
   /// Ethdevs whose misses are dropped (`flow isolate`).
   var isolated: [Bool]
   var rules = RuleRecords()
+  var shapes: RuleShapes
+  /// The device is gone for good when so many frames were sent; 0 for never.
+  let removeAt: UInt64
+  private(set) var sent: UInt64 = 0
 
   /// A buffer of the host's, or of its staging memory.
   struct Slot {
@@ -52,6 +56,7 @@ final class NetDevice {
     profile = choice.profile
     title = choice.title
     functions = arguments.virtualFunctions
+    removeAt = arguments.removeAt
     wire = arguments.wire
     self.host = host
     isolated = [Bool](repeating: false, count: 1 + 2 * functions)
@@ -64,9 +69,23 @@ final class NetDevice {
       model = try EmulatedDevice(
         abilities: profile.abilities, overlay: overlay, seed: arguments.seed, faults: arguments.faults,
         maximumRules: arguments.rules, programBytes: 256)
+      shapes = try RuleShapes()
     } catch { throw AttachError("no memory for the device's tables: \(error)") }
     leaving.reserveCapacity(64)
     slots.reserveCapacity(256)
+  }
+
+  /// Whether the device was pulled out: it swallows what it is given, and no reset brings it back.
+  var isRemoved: Bool { removeAt > 0 && sent >= removeAt }
+
+  /// Counts a frame; false when the device is gone.
+  func takes() -> Bool {
+    guard !isRemoved else {
+      counters.removed += 1
+      return false
+    }
+    sent += 1
+    return true
   }
 
   /// Ethdevs.
@@ -90,6 +109,8 @@ struct DriverCounters {
   var malformed: UInt64 = 0
   /// Frames dropped on their 17th way round the loopback.
   var loops: UInt64 = 0
+  /// Frames given to a device that was pulled out.
+  var removed: UInt64 = 0
   /// Misses dropped at an isolated port.
   var isolated: UInt64 = 0
 
@@ -97,7 +118,7 @@ struct DriverCounters {
   var lines: [(name: String, count: UInt64)] {
     [
       ("driver_copied", copied), ("driver_no_buffer", noBuffer), ("driver_malformed_debts", malformed),
-      ("driver_loops", loops), ("driver_isolated", isolated),
+      ("driver_loops", loops), ("driver_isolated", isolated), ("driver_lost_removed", removed),
     ]
   }
 }

@@ -81,6 +81,15 @@ static void send_one(struct shim_device *device, uint16_t port, uint64_t now, st
   rte_pktmbuf_free(m);
 }
 
+/* Raises what befell the device at each of its ports. */
+void shim_tell(void *opaque) {
+  struct shim_device *device = opaque;
+  enum rte_eth_event_type event = device->state == NET_DPU_REMOVED ? RTE_ETH_EVENT_INTR_RMV : RTE_ETH_EVENT_INTR_RESET;
+  for (unsigned p = 0; p < device->ports; p++)
+    if (device->port[p]->ethdev != NULL)
+      rte_eth_dev_callback_process(device->port[p]->ethdev, event, NULL);
+}
+
 /* Lets the device work on what its queues hold, when no other thread does already. Nobody waits here. */
 static void serve(struct shim_device *device) {
   if (__atomic_load_n(&device->control, __ATOMIC_RELAXED) != 0 || !rte_spinlock_trylock(&device->gate))
@@ -102,6 +111,15 @@ static void serve(struct shim_device *device) {
   }
   if (device->facts.polls_wire)
     net_dpu_poll_wire(device->model, now ? now : shim_now(), SHIM_BURST);
+  if (now != 0) {
+    int state = net_dpu_state(device->model);
+    if (state != device->state) {
+      device->state = state;
+      /* The application is told by the thread that tells it of interrupts, and not from within its own burst. */
+      if (state != NET_DPU_ALIVE)
+        rte_eal_alarm_set(1, shim_tell, device);
+    }
+  }
   rte_spinlock_unlock(&device->gate);
 }
 

@@ -343,6 +343,7 @@ static int close_port(struct rte_eth_dev *dev) {
   dev->data->mac_addrs = NULL;
   if (open > 0)
     return 0;
+  rte_eal_alarm_cancel(shim_tell, device);
   net_dpu_detach(device->model);
   for (unsigned p = 0; p < device->ports; p++)
     rte_free(device->port[p]);
@@ -355,6 +356,7 @@ static int reset(struct rte_eth_dev *dev) {
   struct shim_device *device = shim_port_of(dev)->device;
   shim_enter(device);
   int error = net_dpu_recover(device->model, shim_now());
+  device->state = net_dpu_state(device->model);
   shim_leave(device);
   return -error;
 }

@@ -120,7 +120,6 @@ static int probe(struct rte_vdev_device *vdev) {
     return -EINVAL;
   }
   net_dpu_facts(device->model, &device->facts);
-  device->was_alive = 1;
   for (uint16_t number = 0; number < device->facts.ports; number++) {
     /* The port is there before it counts: pollers of its siblings look at all that count. */
     int error = add_port(vdev, device, number);

@@ -5,6 +5,7 @@
 
 #include <rte_config.h>
 
+#include <rte_alarm.h>
 #include <rte_common.h>
 #include <rte_ethdev.h>
 #include <rte_flow.h>
@@ -71,7 +72,7 @@ struct shim_device {
   uint8_t *staging;
   int restore_offset;
   uint64_t restore_flag;
-  uint8_t was_alive, told_removed;
+  int state; /* NET_DPU_ALIVE ..., as last told */
 };
 
 /* What get_restore_info finds on an mbuf. */
@@ -107,6 +108,7 @@ extern const struct net_dpu_host shim_host;
 uint16_t shim_receive_burst(void *queue, struct rte_mbuf **frames, uint16_t count);
 uint16_t shim_transmit_burst(void *queue, struct rte_mbuf **frames, uint16_t count);
 void shim_drop_all(struct shim_port *port);
+void shim_tell(void *device);
 
 static inline struct shim_port *shim_port_of(const struct rte_eth_dev *dev) {
   return *(struct shim_port **)dev->data->dev_private;

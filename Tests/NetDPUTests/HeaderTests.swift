@@ -18,6 +18,14 @@ struct HeaderTests {
     #expect(template.policy.df == .set)
   }
 
+  @Test("a tunnel protocol of 0 is Ethernet's, as testpmd and flow-perf mean it")
+  func protocolOfZero() throws {
+    var header = Sample.geneve()
+    (header[44], header[45]) = (0, 0)
+    let template = try HeaderReader.encapsulation(lent.bytes(header), prefersGRE: false)
+    #expect(Array(template.header[44..<46]) == [0x65, 0x58])
+  }
+
   @Test("every cut of a header is told in words or is an Ethernet header, and never traps")
   func truncated() throws {
     let whole = Sample.geneve()

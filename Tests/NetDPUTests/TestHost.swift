@@ -24,6 +24,8 @@ final class TestHost {
   /// Whether `copy` gives anything.
   var hasBuffers = true
   private var device: UnsafeMutableRawPointer?
+  /// What the last refusal said.
+  var words = ""
 
   init?(_ arguments: String) {
     var message = [CChar](repeating: 0, count: Int(NET_DPU_MESSAGE))
@@ -103,9 +105,11 @@ final class TestHost {
     guard let model = unsafe NetDPU.device(device) else { preconditionFailure("init gives nil without a device") }
     return model
   }
+  /// The device, for calls over the border.
+  var pointer: UnsafeMutableRawPointer? { unsafe device }
   /// Buffers that are out.
   var held: Int { outside.count }
-  var isAlive: Bool { unsafe net_dpu_is_alive(device) == 1 }
+  var isAlive: Bool { unsafe net_dpu_state(device) == NET_DPU_ALIVE }
   func recover() -> Bool { unsafe net_dpu_recover(device, 1) == 0 }
 }
 

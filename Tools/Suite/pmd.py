@@ -336,6 +336,37 @@ def signals(bench):
     return f"signals caught with and without a device: {with_it}"
 
 
+def faults(bench):
+    """A device that resets itself or is pulled out tells the application, and a reset one works again when it was asked to."""
+    with bench.session("profile=bluefield3,faults=[reset=1000,reset-depth=4]") as run:
+        run.say("flow create 0 ingress pattern eth / end actions count / queue index 0 / end")
+        run.say("start tx_first")
+        time.sleep(0.5)
+        run.say("stop")
+        want("Port 0: reset event" in run.text, "no reset was told")
+        said = run.say("show port xstats 0") or ""
+        want("\nresets: 1" in said, "the device did not reset")
+        for command in ("port stop 0", "port reset 0", "port start 0"):
+            run.say(command)
+        before = int((run.say("show port xstats 0") or "").partition("\nframes_in: ")[2].split()[0])
+        said = run.say("flow create 0 ingress pattern eth / end actions count / queue index 0 / end") or ""
+        want("created" in said, f"no rule was taken behind the reset: {said!r}")
+        run.say("start tx_first")
+        time.sleep(0.3)
+        run.say("stop")
+        after = int((run.say("show port xstats 0") or "").partition("\nframes_in: ")[2].split()[0])
+        want(after > before + 100, f"{after - before} frames went round behind the reset")
+    with bench.session("profile=bluefield3,remove=1000") as run:
+        run.say("start tx_first")
+        time.sleep(1.2)
+        run.say("")
+        want("Port 0: device removal event" in run.text, "no removal was told")
+        said = run.say("show port summary all")
+        want("Number of available ports: 0" in (said or ""),
+             f"the port is still there, testpmd's code is {run.process.poll()}: {run.text[-300:]!r}")
+    return "a reset was told and undone; a removal was told, and testpmd let go of the port"
+
+
 def dpdk_test(bench):
     """dpdk-test's own tests of an ethdev."""
     if shutil.which("dpdk-test") is None:
@@ -350,7 +381,7 @@ def dpdk_test(bench):
 
 CASES = [
     ("loopback", loopback), ("rules", rules), ("refusals", refusals), ("checksums", checksums), ("two queues", queues),
-    ("isolation", isolation), ("signals", signals), ("dpdk-test", dpdk_test),
+    ("isolation", isolation), ("signals", signals), ("faults", faults), ("dpdk-test", dpdk_test),
 ]
 
 

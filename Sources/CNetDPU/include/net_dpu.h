@@ -237,8 +237,11 @@ int net_dpu_set_mtu(void *device, uint16_t port, uint16_t mtu);
  * there are. Either may be NULL. */
 #define NET_DPU_NAME 64
 uint32_t net_dpu_statistics(void *device, char *names, uint64_t *values, uint32_t most);
-/* Whether it answers; a device that was reset does not until net_dpu_recover. */
-int net_dpu_is_alive(void *device);
+/* Whether it answers. A device that was reset does not until net_dpu_recover; one that was removed never again. */
+#define NET_DPU_ALIVE 0
+#define NET_DPU_RESET 1
+#define NET_DPU_REMOVED 2
+int net_dpu_state(void *device);
 int net_dpu_recover(void *device, uint64_t now);
 
 #endif

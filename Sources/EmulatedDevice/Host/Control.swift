@@ -23,7 +23,7 @@ extension EmulatedDevice {
 
   /// Says why the rule would not be taken now, and takes nothing: no counter and no fault moves.
   public func check(_ rule: DeviceRule, own: Overlay? = nil, now: UInt64) throws(Refusal) {
-    _ = try prepared(rule, own)
+    _ = try compile(rule, own: own)
     let limit = tableLimit
     guard ruleCount < limit else { throw Refusal(.tableFull, limit: limit, wanted: ruleCount + 1) }
   }
@@ -32,15 +32,8 @@ extension EmulatedDevice {
     min(ruleCapacity, model.faults.plan.tableFullAt > 0 ? Int(model.faults.plan.tableFullAt) : .max)
   }
 
-  /// A rule that the device could hold: its program, and the option ledger with it.
-  private struct Prepared {
-    var program: [UInt8]
-    var matchCount: Int
-    var count: Int
-    var ledger: OptionLedger
-  }
-
-  private func prepared(_ asked: DeviceRule, _ own: Overlay?) throws(Refusal) -> Prepared {
+  /// Checks a rule, all but the room for it, and compiles it.
+  public func compile(_ asked: DeviceRule, own: Overlay? = nil) throws(Refusal) -> CompiledRule {
     guard isAlive else { throw Refusal(.deviceLost) }
     let rule = asked.rule
     let overlay = own ?? overlay
@@ -70,57 +63,59 @@ extension EmulatedDevice {
     guard size <= RuleStore.largestProgram else {
       throw Refusal(.invalid, limit: RuleStore.largestProgram, wanted: size)
     }
-    var after = ledger
-    try after.enter(rule.pattern, abilities.geneveOptions)
-    return Prepared(program: writer.bytes, matchCount: matchCount, count: count, ledger: after)
+    let hasOptions = rule.pattern.contains { if case .geneveOption = $0 { true } else { false } }
+    if hasOptions {
+      var after = ledger
+      try after.enter(rule.pattern, abilities.geneveOptions)
+    }
+    var compiled = CompiledRule(program: writer.bytes, matchCount: matchCount, attributes: attributes)
+    if hasOptions { compiled.options = rule.pattern }
+    compiled.setFlags(asked, overlay, count: count)
+    return compiled
   }
 
   private mutating func take(_ asked: DeviceRule, _ own: Overlay?, _ now: UInt64) throws(Refusal) {
-    let ready = try prepared(asked, own)
+    try take(try compile(asked, own: own), asked.id, now)
+  }
+
+  /// Inserts a rule that ``compile(_:own:)`` gave, or one like it under other values.
+  public mutating func insert(_ rule: CompiledRule, id: UInt32, now: UInt64) throws(Refusal) {
+    do throws(Refusal) {
+      try take(rule, id, now)
+      model.tally.add(.inserted)
+    } catch {
+      model.tally.add(error.reason)
+      throw error
+    }
+  }
+
+  private mutating func take(_ rule: CompiledRule, _ id: UInt32, _ now: UInt64) throws(Refusal) {
+    guard isAlive else { throw Refusal(.deviceLost) }
+    guard id != 0, model.store.slot(id: id) == nil else { throw Refusal(.invalid) }
     let limit = tableLimit
     guard ruleCount < limit else { throw Refusal(.tableFull, limit: limit, wanted: ruleCount + 1) }
     guard !model.faults.busyInsertion.strikes(&model.faults.chance), pace.allows(now) else { throw Refusal(.busy) }
-    guard let slot = model.store.allocate(id: asked.id, size: ready.program.count) else {
+    guard let slot = model.store.allocate(id: id, size: rule.program.count) else {
       throw Refusal(.tableFull, limit: ruleCapacity, wanted: ruleCount + 1)
     }
-    ledger = ready.ledger
     pace.spend()
-    keepOptions(of: asked)
-    fill(slot, asked, own ?? overlay, ready.count, now)
-    model.store.write(slot, ready.program, matchCount: ready.matchCount)
+    if let pattern = rule.options {
+      // The budget was asked for when the rule was compiled, and nothing came since.
+      try? ledger.enter(pattern, abilities.geneveOptions)
+      patterns[id] = pattern
+    }
+    fill(slot, rule, now)
+    model.store.write(slot, rule.program, matchCount: rule.matchCount)
     model.store.file(slot)
   }
 
-  private mutating func keepOptions(of asked: DeviceRule) {
-    let usesOptions = asked.rule.pattern.contains { if case .geneveOption = $0 { true } else { false } }
-    if usesOptions { patterns[asked.id] = asked.rule.pattern }
-  }
-
-  private mutating func fill(_ slot: Int, _ asked: DeviceRule, _ overlay: Overlay, _ count: Int, _ now: UInt64) {
-    let rule = asked.rule
+  private mutating func fill(_ slot: Int, _ rule: CompiledRule, _ now: UInt64) {
     let row = model.store.row(slot)
     row.group = rule.attributes.group
     row.priority = rule.attributes.priority
     row.port = rule.attributes.port
-    var flags: Row.Flags = []
-    if rule.attributes.transfer { flags.insert(.transfer) }
-    if asked.isWideGuard {
-      flags.insert(.wideGuard)
-    } else if count == 0 {
-      flags.insert(.guardOnly)
-    } else {
-      if count < rule.actions.count { flags.insert(.partial) }
-      for action in rule.actions {
-        switch action.resolved(overlay) {
-        case .count: flags.insert(.counts)
-        case .age(let timeout):
-          flags.insert(.ages)
-          row.ageTimeout = timeout
-        default: continue
-        }
-      }
-    }
-    row.flags = flags
+    row.flags = rule.flags
+    row.ageTimeout = rule.ageTimeout
     row.lastHit = now
     row.shownAt = now
     var latency = abilities.insertionLatency
@@ -174,6 +169,45 @@ extension EmulatedDevice {
       }
     }
     return ids
+  }
+}
+
+/// A rule as the device would hold it: checked, all but the room for it, and compiled.
+public struct CompiledRule: Sendable {
+  /// Checks, then actions, in the device's own layout. Whoever changes it answers for what it means.
+  public var program: [UInt8]
+  let matchCount: Int
+  let attributes: Attributes
+  var flags: Row.Flags = []
+  /// Seconds.
+  var ageTimeout: UInt32 = 0
+  /// The pattern of a rule with Geneve options, for the ledger.
+  var options: [Item]?
+
+  init(program: [UInt8], matchCount: Int, attributes: Attributes) {
+    self.program = program
+    self.matchCount = matchCount
+    self.attributes = attributes
+  }
+
+  fileprivate mutating func setFlags(_ asked: DeviceRule, _ overlay: Overlay, count: Int) {
+    if attributes.transfer { flags.insert(.transfer) }
+    if asked.isWideGuard {
+      flags.insert(.wideGuard)
+    } else if count == 0 {
+      flags.insert(.guardOnly)
+    } else {
+      if count < asked.rule.actions.count { flags.insert(.partial) }
+      for action in asked.rule.actions {
+        switch action.resolved(overlay) {
+        case .count: flags.insert(.counts)
+        case .age(let timeout):
+          flags.insert(.ages)
+          ageTimeout = timeout
+        default: continue
+        }
+      }
+    }
   }
 }
 

@@ -79,6 +79,28 @@ extension FlowError {
   fileprivate static let noDevice = FlowError(number: ENODEV, part: .rule, sentence: "there is no device")
 }
 
+extension NetDevice {
+  /// Makes a rule: one of a shape that came often is not read again.
+  func create(_ rule: net_dpu_rule, now: UInt64) throws(FlowError) -> UInt32 {
+    let isOneOfMany = unsafe shapes.reader.read(rule)
+    let place = isOneOfMany ? shapes.place() : nil
+    if let place, shapes.isLearned(place) {
+      let id = rules.nextID()
+      // A refusal is asked for again below, where it gets its words.
+      if (try? shapes.insert(place, id: id, into: &model, now: now)) != nil { return id }
+    }
+    let foreign = unsafe ForeignRule(rule)
+    let id = try create(foreign, now: now)
+    if isOneOfMany, let due = shapes.note(place), let room = try? Region(bytes: shapes.reader.valueCount) {
+      shapes.learn(due) { values in
+        room.bytes.copy(values, at: 0)
+        return compile(foreign, values: room.bytes)
+      }
+    }
+    return id
+  }
+}
+
 /// Runs `body` and tells what it throws.
 private func answered(
   _ pointer: UnsafeMutableRawPointer?, _ told: UnsafeMutablePointer<net_dpu_error>?,
@@ -109,7 +131,7 @@ public func net_dpu_flow_create(
   _ id: UnsafeMutablePointer<UInt32>!, _ error: UnsafeMutablePointer<net_dpu_error>!
 ) -> CInt {
   unsafe answered(device, error) { device throws(FlowError) in
-    unsafe id.pointee = try device.create(unsafe ForeignRule(rule.pointee), now: now)
+    unsafe id.pointee = try device.create(rule.pointee, now: now)
   }
 }
 

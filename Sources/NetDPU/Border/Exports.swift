@@ -121,15 +121,15 @@ public func net_dpu_statistics(
 
 /// Whether the device answers.
 @c @implementation
-public func net_dpu_is_alive(_ device: UnsafeMutableRawPointer!) -> CInt {
-  guard let device = unsafe NetDPU.device(device) else { return 0 }
-  return device.model.isAlive ? 1 : 0
+public func net_dpu_state(_ device: UnsafeMutableRawPointer!) -> CInt {
+  guard let device = unsafe NetDPU.device(device), !device.isRemoved else { return CInt(NET_DPU_REMOVED) }
+  return CInt(device.model.isAlive ? NET_DPU_ALIVE : NET_DPU_RESET)
 }
 
 /// Acknowledges a reset.
 @c @implementation
 public func net_dpu_recover(_ device: UnsafeMutableRawPointer!, _ now: UInt64) -> CInt {
-  guard let device = unsafe NetDPU.device(device) else { return EINVAL }
+  guard let device = unsafe NetDPU.device(device), !device.isRemoved else { return ENODEV }
   device.model.recover(now: now)
   device.rules.forgetAll()
   return 0
