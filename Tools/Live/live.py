@@ -220,20 +220,26 @@ def no_wrong_checksums(field, names):
             raise Failure(f"wrong checksums in {name}: {wrong}")
 
 
+def back_to_back(field, plain, checksum, outer):
+    """Two `live` over a veth, with the tenants' addresses set; their processes."""
+    field.veth("ua", "ub", 1650)
+    addresses = {"ipv4": ("198.51.100.1", "198.51.100.2"), "ipv6": ("fd00:9::1", "fd00:9::2")}[outer]
+    macs = [field.mac(name, "u0") for name in ("ua", "ub")]
+    option = ",plain" if plain else ""
+    lives = []
+    for here, tenant, uplink in ((0, "ta", "ua"), (1, "tb", "ub")):
+        text = overlay(macs[here], macs[1 - here], addresses[here], addresses[1 - here], checksum=checksum)
+        lives.append(field.live(text, [
+            f"vm=tap:tap0{option}@{field.netns(tenant)}", f"uplink0=packet:u0{option}@{field.netns(uplink)}"]))
+        field.ip(tenant, f"addr add 10.9.0.{here + 1}/24 dev tap0")
+    return lives
+
+
 def two_overlays(plain, checksum, outer):
     """Two `live`, back to back over a veth."""
     def case(seconds, report):
         with Field(["ta", "tb", "ua", "ub"]) as field:
-            field.veth("ua", "ub", 1650)
-            addresses = {"ipv4": ("198.51.100.1", "198.51.100.2"), "ipv6": ("fd00:9::1", "fd00:9::2")}[outer]
-            macs = [field.mac(name, "u0") for name in ("ua", "ub")]
-            option = ",plain" if plain else ""
-            lives = []
-            for here, tenant, uplink in ((0, "ta", "ua"), (1, "tb", "ub")):
-                text = overlay(macs[here], macs[1 - here], addresses[here], addresses[1 - here], checksum=checksum)
-                lives.append(field.live(text, [
-                    f"vm=tap:tap0{option}@{field.netns(tenant)}", f"uplink0=packet:u0{option}@{field.netns(uplink)}"]))
-                field.ip(tenant, f"addr add 10.9.0.{here + 1}/24 dev tap0")
+            lives = back_to_back(field, plain, checksum, outer)
             sent_through(field, "ta", "tb", seconds, report)
             no_wrong_checksums(field, ["ta", "tb"])
             run(field.inside("ta", sys.executable, "-c", PLANT, field.mac("ta", "tap0"), field.mac("tb", "tap0")))
@@ -349,6 +355,24 @@ def rings(packed):
     return case
 
 
+def segmentation(seconds, report):
+    """What it is worth that ports may owe segmentation and checksums: TCP with and without, turn by turn."""
+    rates = {False: [], True: []}
+    for _ in range(5):
+        for plain in (False, True):
+            with Field(["ta", "tb", "ua", "ub"]) as field:
+                back_to_back(field, plain, "on", "ipv4")
+                rates[plain].append(iperf(field, "tb", "ta", "10.9.0.2", seconds)[0])
+    owed, complete = (sorted(rates[plain])[2] for plain in (False, True))
+    report("TCP, owed", f"{owed:.2f} Gbit/s ({min(rates[False]):.2f} to {max(rates[False]):.2f})")
+    report("complete", f"{complete:.2f} Gbit/s ({min(rates[True]):.2f} to {max(rates[True]):.2f})")
+    ratios = sorted(one / other for one, other in zip(rates[False], rates[True]))
+    report("ratio", f"{ratios[2]:.2f} (median of five pairs, {ratios[0]:.2f} to {ratios[-1]:.2f})")
+
+
+# Measurements: run when they are asked for.
+MEASURES = {"segmentation": ("TCP with and without owed segmentation and checksums, a ratio", segmentation)}
+
 CASES = {
     "geneve": ("two overlays, frames may owe checksums and segmentation", two_overlays(False, "on", "ipv4")),
     "geneve-plain": ("the same, every frame complete at every port", two_overlays(True, "on", "ipv4")),
@@ -365,14 +389,14 @@ CASES = {
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--seconds", type=int, default=2, help="of each TCP transfer")
-    parser.add_argument("--only", action="append", choices=list(CASES), help="these cases")
+    parser.add_argument("--only", action="append", choices=[*CASES, *MEASURES], help="these cases")
     arguments = parser.parse_args()
     if os.geteuid() != 0:
         print("Tools/live makes network namespaces and devices, which only root may.", file=sys.stderr)
         return 77
     failed = 0
-    for name, (what, case) in CASES.items():
-        if arguments.only and name not in arguments.only:
+    for name, (what, case) in {**CASES, **MEASURES}.items():
+        if name not in (arguments.only or CASES):
             continue
         print(f"{name}: {what}", flush=True)
 
