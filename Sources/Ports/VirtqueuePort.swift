@@ -52,6 +52,10 @@ public struct VirtqueuePort: ~Copyable, BurstPort {
   /// Who is at the other end, and what became of those before.
   public private(set) var peer: RingPeer
   private let session: Session
+  // The session's own queues, the same over all reconnects: reached through it, each burst would count three references.
+  private let fromDriver: BackendQueue?
+  private let toDriver: BackendQueue?
+  private let pair: FrontendPair?
   private let id: UInt16
   private var terms = OffloadTerms(agreed: [], trustsChecksums: false, looksIntoTunnels: false)
   private var buffers: NetBuffers
@@ -74,6 +78,10 @@ public struct VirtqueuePort: ~Copyable, BurstPort {
     _ session: Session, _ buffers: consuming NetBuffers, _ options: Options, _ peer: RingPeer, id: UInt16, owner: UInt8
   ) {
     self.session = session
+    switch session {
+    case .device(let port): (fromDriver, toDriver, pair) = (port.queues[1], port.queues[0], nil)
+    case .driver(let port): (fromDriver, toDriver, pair) = (nil, nil, port.pairs[0])
+    }
     self.peer = peer
     self.buffers = buffers
     facts = PortFacts(name: options.path, mac: options.mac, mtu: Int(options.mtu))
@@ -134,9 +142,10 @@ public struct VirtqueuePort: ~Copyable, BurstPort {
     guard room > 0 else { return }
     burst.removeAll()
     let got =
-      switch session {
-      case .device(let port): port.queues[1].receive(into: &burst, from: &buffers)
-      case .driver(let port): port.pairs[0].receive(into: &burst, from: &buffers)
+      if let fromDriver {
+        fromDriver.receive(into: &burst, from: &buffers)
+      } else {
+        pair?.receive(into: &burst, from: &buffers) ?? 0
       }
     if got == 0, buffers.small.available == 0 { counters.starved &+= 1 }
     for index in 0..<got { take(index, &out) }
@@ -187,11 +196,7 @@ public struct VirtqueuePort: ~Copyable, BurstPort {
     out.removeAll()
     guard burst.count > 0 else { return }
     let before = queueCounters
-    let done =
-      switch session {
-      case .device(let port): port.queues[0].deliver(burst)
-      case .driver(let port): port.pairs[0].send(burst)
-      }
+    let done = if let toDriver { toDriver.deliver(burst) } else { pair?.send(burst) ?? 0 }
     let tooLong = min(done, Int(clamping: queueCounters.tooLong &- before.tooLong))
     for index in 0..<done { bytes &+= UInt64(burst[index].length) }
     counters.framesSent &+= UInt64(done - tooLong)
@@ -200,13 +205,8 @@ public struct VirtqueuePort: ~Copyable, BurstPort {
     counters.drops.add(.transmitFull, burst.count - done)
   }
 
-  private var queueCounters: QueueCounters {
-    switch session {
-    case .device(let port): port.queues[0].counters()
-    // A driver's frame that is too long for the ring is counted by its sender alone.
-    case .driver: QueueCounters()
-    }
-  }
+  // A driver's frame that is too long for the ring is counted by its sender alone.
+  private var queueCounters: QueueCounters { toDriver?.counters() ?? QueueCounters() }
 
   /// See ``BurstPort/recycle(_:)``.
   public mutating func recycle(_ token: UInt32) { buffers.give(token & 0xff_ffff) }

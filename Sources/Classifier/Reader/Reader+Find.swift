@@ -37,7 +37,8 @@ extension Reader {
       unsafe waiting[index].hash = hash
       unsafe dpu_prefetch(table.bucket(table.first(hash)))
     }
-    if probe(table, count) { probeOthers(table, count) }
+    let away = probe(table, count)
+    if away != 0 { probeOthers(table, away) }
     let version = version
     var (asked, slot, key) = unsafe (waiting, scratch, words)
     let end = unsafe waiting + count

@@ -101,7 +101,8 @@ extension Reader {
   mutating func settle(
     _ table: ExactTable, _ words: UnsafePointer<UInt64>, stride: Int, _ total: Int, hasResidual: Bool, count: Int
   ) {
-    if probe(table, total) { probeOthers(table, total) }
+    let away = probe(table, total)
+    if away != 0 { probeOthers(table, away) }
     var index = 0
     while index < total {
       let candidate = unsafe waiting[index].candidate
@@ -121,19 +122,20 @@ extension Reader {
     }
   }
 
-  /// Looks at the first buckets; true when there is a key that may be in its second one.
+  /// Looks at the first buckets. A bit for each key that may be in its second one.
   ///
   /// A call for a burst: inside of its callers the loop would have to share their registers.
   @inline(never)
-  func probe(_ table: ExactTable, _ total: Int) -> Bool {
+  func probe(_ table: ExactTable, _ total: Int) -> UInt64 {
     table.stride > 64 ? probe(table, total, isLong: true) : probe(table, total, isLong: false)
   }
 
   @inline(__always)
-  private func probe(_ table: ExactTable, _ total: Int, isLong: Bool) -> Bool {
+  private func probe(_ table: ExactTable, _ total: Int, isLong: Bool) -> UInt64 {
     var next = unsafe waiting
     let end = unsafe waiting + total
-    var isAway = false
+    var away: UInt64 = 0
+    var bit: UInt64 = 1
     while unsafe next < end {
       let hash = unsafe next.pointee.hash
       let candidate = table.probe(Machine(), hash: hash)
@@ -142,17 +144,21 @@ extension Reader {
         unsafe dpu_prefetch(table.row(candidate))
         if isLong { unsafe dpu_prefetch(table.row(candidate) + 64) }
       } else if candidate == ExactTable.unknown {
-        isAway = true
+        away |= bit
         unsafe dpu_prefetch(table.bucket(table.other(table.first(hash), tag: ExactTable.tag(hash))))
       }
+      bit &<<= 1
       unsafe next += 1
     }
-    return isAway
+    return away
   }
 
   @inline(never)
-  func probeOthers(_ table: ExactTable, _ total: Int) {
-    for index in 0..<total where unsafe waiting[index].candidate == ExactTable.unknown {
+  func probeOthers(_ table: ExactTable, _ away: UInt64) {
+    var rest = away
+    while rest != 0 {
+      let index = rest.trailingZeroBitCount
+      rest &= rest &- 1
       let candidate = unsafe table.probeOther(Machine(), hash: waiting[index].hash)
       unsafe waiting[index].candidate = candidate
       if candidate != ExactTable.none { prefetch(table, candidate) }
