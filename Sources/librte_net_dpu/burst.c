@@ -77,6 +77,8 @@ static void send_one(struct shim_device *device, uint16_t port, uint64_t now, st
   if (staged(device, m, &sent.buffer)) {
     sent.flags |= NET_DPU_STAGED;
     net_dpu_send(device->model, port, now, &sent, 1);
+  } else {
+    device->port[port]->refused++;
   }
   rte_pktmbuf_free(m);
 }
@@ -218,11 +220,12 @@ static uint64_t checksum_flags(const struct net_dpu_received *frame) {
 static void host_receive(void *context, const struct net_dpu_received *frame) {
   struct shim_device *device = context;
   struct rte_mbuf *m = frame->buffer.cookie;
-  struct shim_port *port = device->port[frame->port];
+  /* An ethdev for which there was no room is a port of the device's all the same. */
+  struct shim_port *port = frame->port < device->ports ? device->port[frame->port] : device->port[0];
   uint16_t number = frame->has_queue ? frame->queue : port->reta[frame->hash % SHIM_RETA];
   struct shim_rx_queue *queue = number < port->rx_queues ? port->rx[number] : NULL;
-  if (queue == NULL || !port->is_started) {
-    port->no_buffer++;
+  if (frame->port >= device->ports || queue == NULL || !port->is_started) {
+    port->unpolled++;
     rte_pktmbuf_free(m);
     return;
   }

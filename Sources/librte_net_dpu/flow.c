@@ -266,8 +266,10 @@ static int release_items(struct rte_eth_dev *dev, struct rte_flow_item *items, u
 }
 
 static int proxy(struct rte_eth_dev *dev, uint16_t *id, struct rte_flow_error *error) {
-  (void)error;
-  *id = shim_port_of(dev)->device->port[0]->ethdev->data->port_id;
+  const struct rte_eth_dev *uplink = shim_port_of(dev)->device->port[0]->ethdev;
+  if (uplink == NULL)
+    return shim_refuse(error, ENODEV, RTE_FLOW_ERROR_TYPE_UNSPECIFIED, NULL, "the physical function was closed");
+  *id = uplink->data->port_id;
   return 0;
 }
 

@@ -6,7 +6,7 @@
 
 int shim_number_of(const struct shim_device *device, uint32_t port_id) {
   for (unsigned p = 0; p < device->ports; p++)
-    if (device->port[p]->ethdev->data->port_id == port_id)
+    if (device->port[p]->ethdev != NULL && device->port[p]->ethdev->data->port_id == port_id)
       return (int)p;
   return -1;
 }
@@ -79,7 +79,7 @@ static int info(struct rte_eth_dev *dev, struct rte_eth_dev_info *out) {
   out->default_txportconf = out->default_rxportconf;
   out->speed_capa = RTE_ETH_LINK_SPEED_100G;
   if (facts->virtual_functions > 0) {
-    out->switch_info.name = port->device->port[0]->ethdev->device->name;
+    out->switch_info.name = port->device->name;
     out->switch_info.domain_id = 0;
     out->switch_info.port_id = port->number;
   }
@@ -196,7 +196,8 @@ static int stats(struct rte_eth_dev *dev, struct rte_eth_stats *out) {
       }
     }
   }
-  out->rx_nombuf = port->no_buffer;
+  out->imissed += port->unpolled;
+  out->oerrors = port->refused;
   return 0;
 }
 
@@ -208,7 +209,7 @@ static int stats_reset(struct rte_eth_dev *dev) {
     if (port->tx[q] != NULL)
       port->tx[q]->frames = port->tx[q]->bytes = port->tx[q]->full = 0;
   }
-  port->no_buffer = 0;
+  port->unpolled = port->refused = 0;
   return 0;
 }
 
@@ -278,16 +279,6 @@ static int add_address(struct rte_eth_dev *dev, struct rte_ether_addr *address, 
 }
 
 static void remove_address(struct rte_eth_dev *dev, uint32_t index) { (void)dev, (void)index; }
-
-static int link_up(struct rte_eth_dev *dev) {
-  dev->data->dev_link.link_status = RTE_ETH_LINK_UP;
-  return 0;
-}
-
-static int link_down(struct rte_eth_dev *dev) {
-  dev->data->dev_link.link_status = RTE_ETH_LINK_DOWN;
-  return 0;
-}
 
 static int reta_update(struct rte_eth_dev *dev, struct rte_eth_rss_reta_entry64 *table, uint16_t size) {
   struct shim_port *port = shim_port_of(dev);
@@ -369,8 +360,6 @@ const struct eth_dev_ops shim_ops = {
     .dev_reset = reset,
     .dev_infos_get = info,
     .dev_supported_ptypes_get = packet_types,
-    .dev_set_link_up = link_up,
-    .dev_set_link_down = link_down,
     .promiscuous_enable = always,
     .promiscuous_disable = always,
     .allmulticast_enable = always,

@@ -119,15 +119,19 @@ static int probe(struct rte_vdev_device *vdev) {
     rte_free(device);
     return -EINVAL;
   }
+  device->name = rte_vdev_device_name(vdev);
   net_dpu_facts(device->model, &device->facts);
   for (uint16_t number = 0; number < device->facts.ports; number++) {
     /* The port is there before it counts: pollers of its siblings look at all that count. */
     int error = add_port(vdev, device, number);
     if (error != 0) {
       LOG(ERR, "%s: no room for ethdev %u of %u\n", rte_vdev_device_name(vdev), number + 1, device->facts.ports);
-      if (number == 0)
-        return error;
-      break;
+      if (number > 0)
+        break;
+      net_dpu_detach(device->model);
+      rte_free(device->staging);
+      rte_free(device);
+      return error;
     }
     device->ports = number + 1;
   }

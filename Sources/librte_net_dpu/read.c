@@ -183,7 +183,8 @@ static int header_of(const struct rte_flow_item *items, uint8_t *out, uint32_t *
     at += shape->size;
   }
   *size = at;
-  return at > 0;
+  /* More items than a header can have are none. */
+  return at > 0 && items->type == RTE_FLOW_ITEM_TYPE_END;
 }
 
 static void read_actions(

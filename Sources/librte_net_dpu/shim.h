@@ -57,13 +57,15 @@ struct shim_port {
   struct shim_rx_queue *rx[SHIM_QUEUES];
   struct shim_tx_queue *tx[SHIM_QUEUES];
   uint16_t reta[SHIM_RETA];
-  uint64_t no_buffer;
+  uint64_t unpolled; /* frames for it while it was stopped, or for a queue that it does not have */
+  uint64_t refused;  /* frames that were longer than 65535 bytes */
 };
 
 /* One emulated device. The gate lets one thread at a time into the model; pollers never wait for it, and stay away while
  * `control` is not 0, so that the control thread gets in. */
 struct shim_device {
   void *model;
+  const char *name; /* the vdev's */
   rte_spinlock_t gate;
   uint32_t control;
   uint16_t ports;

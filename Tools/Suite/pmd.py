@@ -325,6 +325,25 @@ def isolation(bench):
     return "3 of 5 frames passed an isolated port"
 
 
+def closed(bench):
+    """A port that was closed is no port any more, for rules and for its siblings."""
+    # 0 is net_pcap's; the device's are 1, its representor 2 and the function 3.
+    with bench.session("profile=bluefield3,vfs=1", frames=[ether()]) as run:
+        rule = "flow create 1 transfer pattern represented_port ethdev_port_id is 2 / eth / end actions drop / end"
+        said = run.say(rule) or ""
+        want("created" in said, f"with its port open: {said!r}")
+        for command in ("port stop 2", "port close 2"):
+            run.say(command)
+        said = run.say(rule.replace("drop", "represented_port ethdev_port_id 2")) or ""
+        want("created" not in said and "testpmd>" in said, f"a rule about a port that was closed: {said!r}")
+        for command in ("port stop 1", "port close 1", "show port info 3"):
+            said = run.say(command)
+        want(said is not None and "net_dpu" in said, f"a sibling of ports that were closed: {said!r}")
+        said = run.say("set link-down port 3") or ""
+        want("fail" in said.lower(), f"a link cannot be taken down: {said!r}")
+    return "rules and siblings of closed ports are answered"
+
+
 def signals(bench):
     """The driver puts no signal handler into its host: the same are caught with it as without."""
     def caught(vdev):
@@ -381,7 +400,7 @@ def dpdk_test(bench):
 
 CASES = [
     ("loopback", loopback), ("rules", rules), ("refusals", refusals), ("checksums", checksums), ("two queues", queues),
-    ("isolation", isolation), ("signals", signals), ("faults", faults), ("dpdk-test", dpdk_test),
+    ("isolation", isolation), ("closed ports", closed), ("signals", signals), ("faults", faults), ("dpdk-test", dpdk_test),
 ]
 
 

@@ -101,7 +101,8 @@ int dpu_dpdk_may_run_on(int32_t core);
 int dpu_dpdk_is_started(void);
 /// DPDK's version, as text.
 const char *dpu_dpdk_version(void);
-/// The last lines that DPDK logged in this thread's calls, without a line's end; "" for none. Valid until the next call.
+/// The last lines that DPDK logged since the last start, probe, open or reset, on whatever thread; "" for none. Valid until this
+/// thread's next call.
 const char *dpu_dpdk_words(void);
 /// Probes a device; its ports. Answers how many there are. The name of a port that is there stands for that port alone.
 int dpu_dpdk_probe(const char *devargs, uint16_t *ports, int32_t capacity);
