@@ -40,12 +40,8 @@ public struct DPDKPort: ~Copyable, BurstPort {
   public let owner: UInt8
   /// See ``BurstPort/counters``.
   public private(set) var counters = PortCounters()
-  /// Frames that were copied to be sent: from ports of other kinds, or grown out of their mbuf.
-  public private(set) var copies: UInt64 = 0
-  /// Times that the device asked to be reset and was.
-  public private(set) var resets: UInt64 = 0
-  /// What the driver calls itself.
-  public let driver: String
+  /// What there is to see beside the counters.
+  public private(set) var sight: DPDKSight
   private let port: UInt16
   private let id: UInt16
   private var frames = DPDKFrames()
@@ -88,7 +84,7 @@ public struct DPDKPort: ~Copyable, BurstPort {
     let mac = [a, b, c, d, e, f].reduce(0 as UInt64) { $0 << 8 | UInt64($1) }
     facts = PortFacts(
       name: DPDKCalls.text(known.device), mac: mac, mtu: max(68, Int(dpu_dpdk_mtu(port))), carries: [], hands: [])
-    driver = DPDKCalls.text(known.driver)
+    sight = DPDKSight(driver: DPDKCalls.text(known.driver))
     link = dpu_dpdk_link(port) > 0 ? .up : .down
     self.port = port
     self.id = id
@@ -155,7 +151,7 @@ public struct DPDKPort: ~Copyable, BurstPort {
       counters.framesSent &+= 1
       counters.bytesSent &+= UInt64(frame.length)
       if Int(frame.fate) == DPU_DPDK_TAKEN { return }
-      copies &+= 1
+      sight.copies &+= 1
     case DPU_DPDK_FULL: counters.drops.count(.transmitFull)
     case DPU_DPDK_FULL_TAKEN: return counters.drops.count(.transmitFull)
     case DPU_DPDK_NO_BUFFER: counters.drops.count(.noBuffer)
@@ -184,14 +180,17 @@ public struct DPDKPort: ~Copyable, BurstPort {
     let events = Int(dpu_dpdk_events(port))
     if events & DPU_DPDK_REMOVED != 0 {
       link = .gone
+      sight.lastFault = "the device was removed"
       return
     }
     if events & DPU_DPDK_RESET != 0 {
-      guard dpu_dpdk_reset(port) >= 0 else {
+      let answer = dpu_dpdk_reset(port)
+      guard answer >= 0 else {
         link = .gone
+        sight.lastFault = DPDKCalls.failure("reset", answer).description
         return
       }
-      resets &+= 1
+      sight.resets &+= 1
     }
     let answer = dpu_dpdk_link(port)
     link = answer > 0 ? .up : .down
@@ -202,4 +201,18 @@ public struct DPDKPort: ~Copyable, BurstPort {
 
   /// The device's own counters, as its driver names them.
   public var statistics: [(name: String, value: UInt64)] { DPDKCalls.xstats(port) }
+}
+
+/// What there is to see of a DPDK port beside its counters.
+public struct DPDKSight: Equatable, Sendable {
+  /// What the driver calls itself.
+  public let driver: String
+  /// Frames that were copied to be sent: from ports of other kinds, or grown out of their mbuf.
+  public internal(set) var copies: UInt64 = 0
+  /// Times that the device asked to be reset and was.
+  public internal(set) var resets: UInt64 = 0
+  /// Why the port is gone; nil while it is not.
+  public internal(set) var lastFault: String?
+
+  init(driver: String) { self.driver = driver }
 }

@@ -201,6 +201,12 @@ public struct PortSet: ~Copyable {
     }
   }
 
+  /// What there is to see of a DPDK port; nil for other kinds.
+  public func dpdk(_ index: Int) -> DPDKSight? {
+    let place = places[index]
+    return place.kind == .dpdk ? dpdks[place.index].sight : nil
+  }
+
   /// Who is at the other end of a port over virtio rings; nil for other kinds.
   public func peer(_ index: Int) -> RingPeer? {
     let place = places[index]

@@ -55,12 +55,12 @@ struct DPDKPortTests {
         #expect((0..<frame.length).map { frame.bytes[$0] } == sent[index])
         port.recycle(frame.token)
       }
-      #expect(port.copies == UInt64(32 * round))
+      #expect(port.sight.copies == UInt64(32 * round))
     }
     #expect(port.buffersAvailable == available)
     #expect(port.counters.framesSent == 640 && port.counters.framesReceived == 640)
     #expect(port.counters.bytesSent == port.counters.bytesReceived)
-    #expect(port.driver == "net_ring" && port.link == .up)
+    #expect(port.sight.driver == "net_ring" && port.link == .up)
   }
 
   @Test(
@@ -71,7 +71,7 @@ struct DPDKPortTests {
     let arena = try FrameArena(capacity: 32, bufferSize: 2432)
     let available = port.buffersAvailable
     for front in [0, 50, 128, 130, 322, 384] {
-      let copies = port.copies
+      let copies = port.sight.copies
       #expect(send([Array(1...100)], arena, through: &port).count == 1)
       var burst = FrameBurst()
       port.receive(&burst, now: 0)
@@ -85,7 +85,7 @@ struct DPDKPortTests {
       let back = transmit(&burst, through: &port)
       let isCopied = front > 128
       #expect(back == (isCopied ? [token] : []), "\(front) bytes in front")
-      #expect(port.copies == copies + (isCopied ? 2 : 1))
+      #expect(port.sight.copies == copies + (isCopied ? 2 : 1))
       for token in back { port.recycle(token) }
       port.receive(&burst, now: 0)
       try #require(burst.count == 1)
@@ -153,7 +153,7 @@ struct DPDKPortTests {
         first.recycle(frame.token)
       }
     }
-    #expect(second.copies == 0)
+    #expect(second.sight.copies == 0)
     #expect(first.buffersAvailable == available.0 && second.buffersAvailable == available.1)
   }
 

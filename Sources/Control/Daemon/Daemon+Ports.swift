@@ -1,3 +1,4 @@
+import DPDKDevice
 import Device
 import Foundation
 import Ports
@@ -25,9 +26,17 @@ extension Daemon {
         "waiting_packets": .integer(states.reduce(0) { $0 + $1.waiting }), "rx_starved": .count(words[5]),
         "drops": Self.drops(drops),
         "peer": states.first?.peer.map(Self.document) ?? .null,
+        "dpdk": states.first?.dpdk.map(Self.document) ?? .null,
       ])
     }
     return ["schema_version": 1, "ports": .array(list)]
+  }
+
+  private static func document(_ sight: DPDKSight) -> JSON {
+    [
+      "driver": .string(sight.driver), "copied_packets": .count(sight.copies), "resets": .count(sight.resets),
+      "last_fault": sight.lastFault.map { .string($0) } ?? .null,
+    ]
   }
 
   private static func document(_ peer: RingPeer) -> JSON {

@@ -1,3 +1,4 @@
+import DPDKDevice
 import Datapath
 import Device
 import Dispatch
@@ -31,6 +32,7 @@ struct ThreadCounts: Sendable {
     var link: LinkState
     var counts: PortCounts
     var peer: RingPeer?
+    var dpdk: DPDKSight?
     /// Frames that came in through it and wait.
     var waiting = 0
   }
@@ -50,7 +52,7 @@ struct ThreadCounts: Sendable {
       ports.append(
         PortState(
           id: loop.ports.id(index), facts: loop.ports.facts(index), link: loop.ports.link(index),
-          counts: loop.ports.counts(index), peer: loop.ports.peer(index),
+          counts: loop.ports.counts(index), peer: loop.ports.peer(index), dpdk: loop.ports.dpdk(index),
           waiting: loop.waiting(from: loop.ports.id(index))))
     }
     queue = QueueCounts(loop.datapath)
